@@ -1,0 +1,1 @@
+"""The Streamlit pages. They read the store and never import torch."""
