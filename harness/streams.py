@@ -35,7 +35,7 @@ class Stream:
     def uniform(self, shape: int | tuple[int, ...]) -> NDArray[np.float64]:
         """Reals in [0, 1) with 53 random bits."""
         count = int(np.prod(shape))
-        return ((self._words(count) >> np.uint64(11)) * 2.0**-53).reshape(shape)
+        return (self._words(count) >> np.uint64(11)).astype(np.float64).reshape(shape) * 2.0**-53
 
     def permutations(self, rows: int, n: int) -> Ints:
         """`rows` independent permutations of range(n): (rows, n)."""
