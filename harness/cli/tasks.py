@@ -39,9 +39,12 @@ def command(as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("task", "asks a cell to", "chance", "min gap", "options", "source", box=None,
-    header_style="bold") for row in rows:
+    table = Table(
+        "task", "asks a cell to", "chance", "min gap", "options", "source", box=None, header_style="bold"
+    )
+    for row in rows:
         name = f"{row['task']}{'*' if row['in_suite'] else ''}"
-        table.add_row(name, row["ability"], f"{row['chance']:.3f}", str(row["min_gap"]), row["options"],
-        row["source"])
+        table.add_row(
+            name, row["ability"], f"{row['chance']:.3f}", str(row["min_gap"]), row["options"], row["source"]
+        )
     Console().print(table)
