@@ -63,7 +63,7 @@ def spell(value: object) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return "/".join(map(spell, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def signature_options(function: Callable[..., Any], skip: Iterable[str] = ()) -> dict[str, inspect.Parameter]:

@@ -13,9 +13,10 @@ import inspect
 import pkgutil
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -42,9 +43,9 @@ class CellFile:
         """The cell's name: the file's, with dashes."""
         return self.path.stem.replace("_", "-")
 
-    @property
+    @cached_property
     def source(self) -> str:
-        """The file's text."""
+        """The file's text, read once: what runs is what is hashed and recorded, though it be edited since."""
         return self.path.read_text(encoding="utf-8")
 
     @property
@@ -95,16 +96,25 @@ class CellSpec:
 
     def widths(self, low: int, high: int) -> Iterable[int]:
         """The hidden sizes in [low, high] that the cell admits with these options."""
-        return self.cls.widths(low, high, **self.options)
+        with self._refusals():
+            return self.cls.widths(low, high, **self.options)
 
     def build(self, input_size: int, hidden_size: int) -> "Cell":
-        """A new cell with weights from torch's global generator."""
+        """A new cell, its weights from torch's global generator. Raises UserError if it refuses."""
         from harness.cell import Stack
 
-        if self.layers == 1:
-            return self.cls(input_size, hidden_size, **self.options)
-        sizes = [input_size] + [hidden_size] * (self.layers - 1)
-        return Stack(self.cls(size, hidden_size, **self.options) for size in sizes)
+        with self._refusals():
+            if self.layers == 1:
+                return self.cls(input_size, hidden_size, **self.options)
+            sizes = [input_size] + [hidden_size] * (self.layers - 1)
+            return Stack(self.cls(size, hidden_size, **self.options) for size in sizes)
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:
+            raise UserError(f"cell {self.id}: {error}") from error
 
 
 def cell_files() -> dict[str, CellFile]:
@@ -116,28 +126,32 @@ def cell_files() -> dict[str, CellFile]:
     for folder in (ROOT / "submissions", Path.cwd() / "submissions"):
         for path in sorted(folder.glob("[!_]*.py")):
             new = CellFile(path)
-            old = found.setdefault(new.name, new)
-            if old.source != new.source:
-                raise UserError(
-                    f"two cells are named {new.name}: {old.path} and {new.path}; rename one of the files"
-                )
+            _require_same(found.setdefault(new.name, new), new)
     return found
+
+
+def _require_same(old: CellFile, new: CellFile) -> None:
+    if old.source != new.source:
+        raise UserError(f"two cells are named {new.name}: {old.path} and {new.path}; rename one of the files")
 
 
 def find_cell(text: str) -> CellSpec:
     """The cell that an id or a file's path means: `gru`, `lstm[layers=2]`, `path/to/my_cell.py[option=1]`.
 
-    Raises UserError on an unknown name or option, and on a file that cannot be loaded.
+    A file identical to a registered one is that one. Raises UserError on an unknown name or option, on a file
+    that cannot be loaded, and on one that has the name of another cell.
     """
     head, _, rest = text.partition("[")
+    files = cell_files()
     if head.endswith(".py"):
         file = CellFile(Path(head).expanduser().resolve())
         if not file.path.is_file():
             raise UserError(f"there is no file {head}")
+        file = next((known for known in files.values() if known.source == file.source), file)
+        _require_same(files.get(file.name, file), file)
         id = Id.parse(f"{file.name}[{rest}" if rest else file.name)
     else:
         id = Id.parse(text)
-        files = cell_files()
         if id.name not in files:
             raise unknown("cell", id.name, files)
         file = files[id.name]
@@ -164,7 +178,7 @@ def _spec(file: CellFile, id: Id) -> CellSpec:
 def _cell_class(file: CellFile) -> "type[Cell]":
     from harness.cell import Cell
 
-    module = _load(file.path, f"_harness_cell_{file.path.stem}_{file.version}")
+    module = _load(file, f"_harness_cell_{file.path.stem}_{file.version}")
     own = [
         c
         for c in vars(module).values()
@@ -177,20 +191,23 @@ def _cell_class(file: CellFile) -> "type[Cell]":
     return cells[0]
 
 
-def _load(path: Path, name: str) -> ModuleType:
-    """The module of a file under a private name. Raises UserError naming file and line when it fails."""
+def _load(file: CellFile, name: str) -> ModuleType:
+    """The module of a file under a private name. Raises UserError naming file and line when it fails.
+
+    It is compiled from the source that the version is the hash of: an import could find a stale cache, or a
+    file that was edited since.
+    """
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, file.path)
     assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        exec(compile(file.source, str(file.path), "exec"), vars(module))
     except Exception as error:
         del sys.modules[name]
-        raise UserError(f"{path}:{_line(error, path)}: {type(error).__name__}: {error}") from error
+        raise UserError(f"{file.path}:{_line(error, file.path)}: {type(error).__name__}: {error}") from error
     return module
 
 

@@ -31,14 +31,14 @@ class ClockworkRNN(Cell):
     x (B, D); state y (B, H) and the time t (B), an integer; W_I (H, D), W_H (H, H) of which the blocks below
     the diagonal are masked, b (H). All weights start uniform in ±1/√H.
 
-    Raises ValueError when the width is no multiple of the number of modules.
+    Raises ValueError when the width is no multiple of the number of modules, or these are none or too many.
     """
 
     mask: Tensor
     periods: Tensor
 
     def __init__(self, input_size: int, hidden_size: int, *, modules: int = 8) -> None:
-        if modules < 1 or hidden_size % modules:
+        if hidden_size not in self.widths(hidden_size, hidden_size, modules=modules):
             raise ValueError(f"hidden size {hidden_size} is no multiple of modules={modules}")
         super().__init__(input_size, hidden_size)
         self.W_I = nn.Parameter(torch.empty(hidden_size, input_size))
@@ -52,7 +52,9 @@ class ClockworkRNN(Cell):
 
     @classmethod
     def widths(cls, low: int, high: int, *, modules: int = 8, **options: Any) -> Iterable[int]:
-        """The multiples of the number of modules."""
+        """The multiples of the number of modules. Raises ValueError unless there are 1 to 63 of these."""
+        if not 1 <= modules <= 63:  # 2⁶² is the largest power of two in the integers of torch
+            raise ValueError(f"modules={modules}: give 1 to 63")
         return range(-(-low // modules) * modules, high + 1, modules)
 
     def parameter_masks(self) -> Mapping[str, Tensor]:
