@@ -1,0 +1,252 @@
+"""From counts to curves: selection of the learning rate, accuracy with its interval, gap-AUC and horizon.
+
+Pure functions of the store's frames. A failed run counts as chance; choosing sees validation counts only,
+and test counts of a rate that was not chosen enter nothing.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = NDArray[np.float64]
+
+ENTRY = ["cell", "task", "protocol", "division", "hidden_size"]
+"""What makes an entry of a board; repetitions and learning rates lie within."""
+_CHOICE = [*ENTRY, "trained_gap"]
+"""What one learning rate is chosen for: in a mixed protocol `trained_gap` is null."""
+_INTERVAL = {"value": "", "low": "_low", "high": "_high"}
+FEW = 5
+"""With fewer repetitions than this an interval is drawn, but called a range."""
+
+
+def normalised(accuracy: ArrayLike, chance: ArrayLike) -> Floats:
+    """Accuracy on a scale where 0 is chance and 1 is perfect.
+
+    >>> normalised([0.125, 1.0], 0.125).tolist()
+    [0.0, 1.0]
+    """
+    a, c = np.asarray(accuracy, dtype=float), np.asarray(chance, dtype=float)
+    return np.asarray((a - c) / (1 - c))
+
+
+def gap_auc(gaps: ArrayLike, accuracy: ArrayLike, chance: ArrayLike) -> Floats:
+    """The area under normalised accuracy over log2(gap), divided by its width: 0 is chance, 1 is perfect.
+
+    gaps (G,), all different; accuracy (..., G); chance broadcast against it; the areas (...). Gaps below 1
+    have no logarithm and are left out. A single gap is its own area; without any it is NaN.
+
+    >>> float(gap_auc([2, 4, 8], [1.0, 1.0, 0.125], 0.125))
+    0.75
+    """
+    gap = np.asarray(gaps, dtype=float)
+    order = [i for i in np.argsort(gap) if gap[i] >= 1]
+    x, y = np.log2(gap[order]), normalised(accuracy, chance)[..., order]
+    if len(x) < 2:
+        return np.asarray(y.mean(-1) if len(x) else np.full(y.shape[:-1], np.nan))
+    return np.asarray(((y[..., 1:] + y[..., :-1]) / 2 * np.diff(x)).sum(-1) / (x[-1] - x[0]))
+
+
+def interval(values: ArrayLike, chance: ArrayLike) -> tuple[Floats, Floats]:
+    """The 95 % interval of the mean over repetitions: values (..., n) to low and high (...).
+
+    Student-t, widened to hold the means that one more repetition at `chance` or at 1 would give, within
+    [0, 1]: never of zero width when all repetitions agree. Of a single repetition only the widening is left.
+    """
+    x = np.asarray(values, dtype=float)
+    n = x.shape[-1]
+    return _interval(n, x.mean(-1), x.std(-1, ddof=1) if n > 1 else 0.0, chance)
+
+
+def _interval(n: ArrayLike, mean: ArrayLike, std: ArrayLike, chance: ArrayLike) -> tuple[Floats, Floats]:
+    from scipy.special import stdtrit
+
+    n, mean, std, chance = (np.asarray(part, dtype=float) for part in (n, mean, std, chance))
+    half = np.where(n > 1, stdtrit(np.maximum(n - 1, 1), 0.975) * std / np.sqrt(n), 0.0)
+    low = np.minimum(mean - half, (n * mean + chance) / (n + 1))
+    high = np.maximum(mean + half, (n * mean + 1) / (n + 1))
+    # A normalised mean may lie below 0, where the interval then begins.
+    return np.clip(low, np.minimum(mean, 0), 1), np.clip(high, 0, 1)
+
+
+def interval_name(repetitions: int) -> str:
+    """What an interval over so many repetitions may be called.
+
+    >>> interval_name(10), interval_name(2)
+    ('95 % interval of 10', 'range of 2')
+    """
+    return f"95 % interval of {repetitions}" if repetitions >= FEW else f"range of {repetitions}"
+
+
+def accuracy(scores: "pd.DataFrame") -> "pd.Series[float]":
+    """The accuracy of every row of scores; a failed run's is chance."""
+    right = scores["n_correct"].astype(float) / scores["n"].astype(float)
+    return right.where(scores["n_correct"].notna(), scores["chance"].astype(float))
+
+
+def select(scores: "pd.DataFrame") -> "pd.DataFrame":
+    """The learning rate of every entry (and trained gap): the best mean over repetitions on validation.
+
+    Gaps beyond the trained ones do not count. Rates are compared on the repetitions that all of them have,
+    if there are any; ties go to the smaller rate. Columns: those of an entry, trained_gap, lr.
+    """
+    seen = scores[(scores["split"] == "validation") & ~scores["extrapolated"].astype(bool)]
+    runs = seen.assign(accuracy=accuracy(seen))
+    runs = runs.groupby([*_CHOICE, "lr", "repetition"], dropna=False, as_index=False)["accuracy"].mean()
+    rates = runs.groupby(_CHOICE, dropna=False)["lr"].transform("nunique")
+    runs["shared"] = runs.groupby([*_CHOICE, "repetition"], dropna=False)["lr"].transform("nunique") == rates
+    compared = runs["shared"] | ~runs.groupby(_CHOICE, dropna=False)["shared"].transform("any")
+    means = runs[compared].groupby([*_CHOICE, "lr"], dropna=False, as_index=False)["accuracy"].mean()
+    means["accuracy"] = means["accuracy"].round(12)  # equal counts summed in another order are a tie
+    best = means.sort_values(["accuracy", "lr"], ascending=[False, True]).drop_duplicates(_CHOICE)
+    return best[[*_CHOICE, "lr"]].sort_values(_CHOICE, ignore_index=True)
+
+
+def curves(scores: "pd.DataFrame") -> "pd.DataFrame":
+    """Accuracy against gap of every entry, on test, at the selected learning rates: a row per gap.
+
+    Columns: those of an entry, gap, accuracy, low, high, chance, repetitions, failed, lr, extrapolated.
+    """
+    return _curves(_tested(scores))
+
+
+def summary(scores: "pd.DataFrame", runs: "pd.DataFrame") -> "pd.DataFrame":
+    """A row per entry: what it reached, and what it took.
+
+    Columns: those of an entry; lr, a number, or a dict by gap where a model was trained for every gap;
+    repetitions, of all its gaps; gap_auc, gap_auc_low, gap_auc_high over these; trained_auc and
+    extrapolated_auc, the parts on either side of the largest trained gap, where some gaps lie beyond it;
+    horizon_gap, horizon_censored; and, over all rates, runs, failed, seconds, cell_parameters, state_floats.
+    """
+    test = _tested(scores)
+    cost = runs.assign(failed=runs["outcome"] != "finished").groupby(ENTRY, as_index=False)
+    costs = cost.agg(
+        runs=("run", "size"),
+        failed=("failed", "sum"),
+        seconds=("seconds", "sum"),
+        cell_parameters=("cell_parameters", "first"),
+        state_floats=("state_floats", "first"),
+    )
+    return _areas(test).merge(_horizons(_curves(test)), on=ENTRY).merge(costs, on=ENTRY)
+
+
+def entries(scores: "pd.DataFrame", runs: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The summary and the curve of every entry as plain data, ready for JSON."""
+    points = dict(list(_plain(curves(scores)).groupby(ENTRY)))
+    found = []
+    for row in _plain(summary(scores, runs)).to_dict("records"):
+        key = {name: row.pop(name) for name in ENTRY}
+        area = {name: row.pop(f"gap_auc{suffix}") for name, suffix in _INTERVAL.items()}
+        horizon = {name: row.pop(f"horizon_{name}") for name in ("gap", "censored")}
+        curve = points[tuple(key.values())][["gap", "accuracy", "low", "high", "chance", "extrapolated"]]
+        lr = row.pop("lr")
+        found.append(
+            key
+            | row
+            | {"lr": {str(gap): rate for gap, rate in lr.items()} if isinstance(lr, dict) else lr}
+            | {"gap_auc": area, "horizon": horizon, "curve": curve.to_dict("records")}
+        )
+    return found
+
+
+def horizon_text(gap: int | None, censored: bool | None, gaps: Iterable[int]) -> str:
+    """A horizon as it is written, `gaps` being those evaluated.
+
+    >>> horizon_text(64, True, [2, 64]), horizon_text(2, False, [2, 64]), horizon_text(None, False, [2, 64])
+    ('≥ 64', '2', '< 2')
+    """
+    if censored is None:
+        return "–"
+    if gap is None:
+        return f"< {min(gaps)}"
+    return f"≥ {gap}" if censored else f"{gap}"
+
+
+def _tested(scores: "pd.DataFrame") -> "pd.DataFrame":
+    """The test rows of the selected learning rates, with their accuracy; failed runs are marked."""
+    test = scores[scores["split"] == "test"].merge(select(scores), on=[*_CHOICE, "lr"])
+    return test.assign(
+        accuracy=accuracy(test),
+        failed=test["n_correct"].isna(),
+        extrapolated=test["extrapolated"].astype(bool),
+    )
+
+
+def _curves(test: "pd.DataFrame") -> "pd.DataFrame":
+    points = test.groupby([*ENTRY, "gap"], as_index=False).agg(
+        accuracy=("accuracy", "mean"),
+        std=("accuracy", "std"),
+        chance=("chance", "first"),
+        repetitions=("repetition", "size"),
+        failed=("failed", "sum"),
+        lr=("lr", "first"),
+        extrapolated=("extrapolated", "first"),
+    )
+    low, high = _interval(points["repetitions"], points["accuracy"], points.pop("std"), points["chance"])
+    after = points.columns.get_loc("accuracy") + 1
+    points.insert(after, "high", high)
+    points.insert(after, "low", low)
+    return points
+
+
+def _horizons(points: "pd.DataFrame") -> "pd.DataFrame":
+    """The largest gap such that there and at every smaller one the interval lies above halfway to 1.
+
+    Censored: the sweep ended first. Gap null: the smallest already fails. Both null: a single repetition,
+    whose interval cannot lie there.
+    """
+    rows = points.sort_values("gap")
+    rows["holds"] = rows["low"] > (1 + rows["chance"]) / 2
+    rows["holds"] = rows.groupby(ENTRY)["holds"].cummin()
+    rows["within"] = rows["gap"].where(rows["holds"])
+    found = rows.groupby(ENTRY, as_index=False).agg(
+        horizon_gap=("within", "max"), horizon_censored=("holds", "all"), least=("repetitions", "min")
+    )
+    unknown = found.pop("least") < 2
+    found["horizon_gap"] = found["horizon_gap"].astype("Int64").mask(unknown)
+    found["horizon_censored"] = found["horizon_censored"].astype("boolean").mask(unknown)
+    return found
+
+
+def _areas(test: "pd.DataFrame") -> "pd.DataFrame":
+    """The learning rates of every entry, and its gap-AUC over the repetitions that have all its gaps."""
+    import pandas as pd
+
+    rows = []
+    for key, group in test.groupby(ENTRY):
+        table = group.pivot(index="repetition", columns="gap", values="accuracy").dropna()
+        at = group.drop_duplicates("gap").set_index("gap").loc[table.columns]
+        gaps, values = table.columns.to_numpy(), table.to_numpy()
+        chance, beyond = at["chance"].to_numpy(), at["extrapolated"].to_numpy()
+        rates = at["lr"].to_dict()
+        row = dict(zip(ENTRY, key, strict=True))
+        row |= {"lr": rates if at["trained_gap"].notna().all() else next(iter(rates.values()))}
+        row |= {"repetitions": len(table)}
+        if len(table):
+            area = gap_auc(gaps, values, chance)
+            low, high = interval(area, 0.0)
+            row |= {"gap_auc": area.mean(), "gap_auc_low": float(low), "gap_auc_high": float(high)}
+        if len(table) and beyond.any() and not beyond.all():
+            for part, name in (~beyond, "trained_auc"), (gaps >= gaps[~beyond].max(), "extrapolated_auc"):
+                row[name] = gap_auc(gaps[part], values[:, part], chance[part]).mean()
+        rows.append(row)
+    measured = [
+        "lr",
+        "repetitions",
+        "gap_auc",
+        "gap_auc_low",
+        "gap_auc_high",
+        "trained_auc",
+        "extrapolated_auc",
+    ]
+    return pd.DataFrame(rows, columns=[*ENTRY, *measured])
+
+
+def _plain(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Python's own numbers, and None for what is not known."""
+    whole = frame.astype(object)
+    return whole.where(whole.notna(), None)
