@@ -1,0 +1,6 @@
+"""What was measured, for ever: runs with their scores, and the attempts, cards and protocols behind them."""
+
+from harness.store.records import Card, Point, RunRequest, RunResult, Score
+from harness.store.store import Store
+
+__all__ = ["Card", "Point", "RunRequest", "RunResult", "Score", "Store"]
