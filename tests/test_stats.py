@@ -316,7 +316,8 @@ class TestEntries:
         assert json.loads(json.dumps(entry, allow_nan=False)) == entry
         assert entry | {"gap_auc": 0, "curve": 0} == ENTRY | {
             "cell_parameters": 7900, "state_floats": 40, "lr": {"2": 0.003, "4": 0.01},
-            "repetitions": 2, "runs": 8, "failed": 0, "seconds": 12.0, "gap_auc": 0, "trained_auc": None, "extrapolated_auc": None,
+            "repetitions": 2, "runs": 8, "failed": 0, "seconds": 12.0, "gap_auc": 0,
+            "trained_auc": None, "extrapolated_auc": None,
             "horizon": {"gap": 2, "censored": False}, "curve": 0,
         }  # fmt: skip
         assert set(entry["gap_auc"]) == {"value", "low", "high"}
