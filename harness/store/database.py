@@ -3,8 +3,9 @@
 import json
 import os
 import re
+import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,28 +52,38 @@ class Database:
         return Path(file) if self._sqlite and file and not file.startswith("file:") else None
 
     @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Turn what a user can mend into a UserError."""
+        try:
+            yield
+        except (DBAPIError, sqlite3.Error) as error:
+            if explained := self._explained(error):
+                raise explained from error
+            raise
+
+    @contextmanager
     def transaction(self, *, write: bool = False) -> Iterator[sa.Connection]:
         """All or nothing; one writer at a time, whom readers never wait for.
 
         Raises UserError when the database cannot be reached, read or written.
         """
-        try:
-            with self._engine.connect().execution_options(write=write) as connection, connection.begin():
+        with self._explaining(), self._engine.connect() as connection:
+            connection.execution_options(write=write)
+            with connection.begin():
                 yield connection
-        except DBAPIError as error:
-            raise self._explained(error) from error
 
-    def _explained(self, error: DBAPIError) -> Exception:
-        reason = str(error.orig).strip().partition("\n")[0]
+    def _explained(self, error: DBAPIError | sqlite3.Error) -> UserError | None:
+        cause = getattr(error, "orig", error)
+        reason = str(cause).strip().partition("\n")[0]
         if "not a database" in reason or "malformed" in reason:
             return UserError(f"{self.name} is not a store: {reason}")
         if "locked" in reason:
             return UserError(f"{self.name} is locked by another process: try again when that has ended")
-        if "readonly" in reason or getattr(error.orig, "sqlstate", None) in ("25006", "42501"):
+        if "readonly" in reason or getattr(cause, "sqlstate", None) in ("25006", "42501"):
             return UserError(f"{self.name} is read-only: give another store with --db")
         if isinstance(error, OperationalError) or type(error) is DatabaseError:
             return UserError(f"{self.name} cannot be used: {reason}")
-        return error
+        return None
 
     def among(self, column: sa.Column[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
         """Whether a column's value is one of these, which may be many: they travel as a single parameter."""
@@ -137,11 +148,8 @@ class Database:
             raise UserError(f"there is no folder {path.absolute().parent} to put the store {path.name} in")
         if _on_network(path):
             return  # a write-ahead log needs shared memory
-        try:
-            with self._engine.connect() as connection:
-                connection.connection.cursor().execute("PRAGMA journal_mode = WAL")
-        except DBAPIError as error:
-            raise self._explained(error) from error
+        with self._explaining(), closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _url(where: str) -> sa.URL:
@@ -185,7 +193,7 @@ def _on_network(path: Path) -> bool:
         Path(point.encode().decode("unicode_escape")): kind
         for _, point, kind, *_ in map(str.split, mounts.read_text().splitlines())
     }
-    kind = next(kinds[folder] for folder in whole.parents if folder in kinds)
+    kind = next((kinds[folder] for folder in whole.parents if folder in kinds), "")
     return kind.startswith(("nfs", "cifs", "smb", "fuse.sshfs", "9p", "lustre", "ceph", "afs"))
 
 

@@ -149,3 +149,13 @@ points = sa.Table(
     Column("accuracy", Double),
     sqlite_with_rowid=False,
 )
+
+live = runs.c.retracted.is_(None)
+"""Whether a run counts."""
+ASKED = ("division", "repetition", "lr", "gap", "hidden_size", "dtype", "numerics")
+"""The columns of a run that are fields of its RunRequest."""
+CAME_OUT = (
+    *("outcome", "outcome_update", "reason", "cell_parameters", "state_floats"),
+    *("updates", "updates_to_solve", "gap_auc", "seconds"),
+)
+"""The columns of a run that are fields of its RunResult."""

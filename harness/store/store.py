@@ -1,9 +1,5 @@
 """The store of what was measured."""
 
-import json
-import math
-import os
-import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
@@ -12,30 +8,25 @@ import sqlalchemy as sa
 
 from harness.errors import UserError
 from harness.store.database import Database
-from harness.store.records import AttemptOutcome, Card, RunRequest, RunResult, canonical, digest
-from harness.store.schema import attempt_runs, attempts, cards, points, protocols, provenances, runs, scores
+from harness.store.life import FAILURES, outcome_of
+from harness.store.reading import NAMES, frame, visible
+from harness.store.recording import insert, record_run
+from harness.store.records import AttemptOutcome, Card, RunRequest, RunResult
+from harness.store.schema import (
+    ASKED,
+    CAME_OUT,
+    attempt_runs,
+    attempts,
+    cards,
+    live,
+    points,
+    provenances,
+    runs,
+    scores,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_REQUEST = ("division", "repetition", "lr", "gap", "hidden_size", "dtype", "numerics")
-_RESULT = (
-    "outcome",
-    "outcome_update",
-    "reason",
-    "cell_parameters",
-    "state_floats",
-    "updates",
-    "updates_to_solve",
-    "gap_auc",
-    "seconds",
-)
-STALE_SECONDS = 120.0
-"""An attempt that has not beaten for so long is dead."""
-FAILURES = ("timed-out", "out-of-memory", "killed")
-
-_cell, _task = cards.alias("cell"), cards.alias("task")
-_live = runs.c.retracted.is_(None)
 
 
 class Store:
@@ -81,7 +72,7 @@ class Store:
 
     def finished(self, keys: Iterable[str]) -> set[str]:
         """Those of the keys of which there is a run, whatever its outcome; a retracted one does not count."""
-        query = sa.select(runs.c.key).where(_live, self.database.among(runs.c.key, keys))
+        query = sa.select(runs.c.key).where(live, self.database.among(runs.c.key, keys))
         with self.database.transaction() as connection:
             return set(connection.scalars(query))
 
@@ -90,7 +81,7 @@ class Store:
         found: dict[str, list[str]] = {}
         with self.database.transaction() as connection:
             for attempt in connection.execute(self._attempts_at(keys)):
-                outcome = _outcome(attempt)
+                outcome = outcome_of(attempt)
                 if outcome in FAILURES:
                     found.setdefault(attempt.key, []).append(outcome)
         return found
@@ -106,9 +97,9 @@ class Store:
         keys = [request.key for request in requests]
         with self.database.transaction(write=True) as connection:
             for attempt in connection.execute(self._attempts_at(keys)).all():
-                if attempt.outcome is None and _outcome(attempt) is not None:
-                    _change(connection, attempt.id, outcome=_outcome(attempt))
-            number = _insert(connection, attempts, begun)
+                if attempt.outcome is None and outcome_of(attempt) is not None:
+                    _change(connection, attempt.id, outcome=outcome_of(attempt))
+            number = insert(connection, attempts, begun)
             connection.execute(attempt_runs.insert(), [{"key": key, "attempt_id": number} for key in keys])
         return number
 
@@ -139,6 +130,7 @@ class Store:
         """
         given = {(c.id, c.version, c.name) if c.kind == "cell" else c.id: c for c in cards}
         with self.database.transaction(write=True) as connection:
+            _change(connection, attempt, outcome="finished", progress=1.0, heartbeat=time.time())
             for result in results:
                 r = result.request
                 try:
@@ -147,14 +139,13 @@ class Store:
                     raise ValueError(f"no card is given of {error}") from None
                 if r.protocol != protocol[0]:
                     raise ValueError(f"a run under {r.protocol} cannot be recorded under {protocol[0]}")
-                _record(connection, attempt, result, cell, task, protocol[1])
-            _change(connection, attempt, outcome="finished", progress=1.0, heartbeat=time.time())
+                record_run(connection, attempt, result, cell, task, protocol[1])
 
     def retract(self, run: int, reason: str) -> None:
         """Hide a run from every reader without deleting it. Raises UserError when there is none to hide."""
         hidden = {"retracted": time.time(), "retraction": reason}
         with self.database.transaction(write=True) as connection:
-            if connection.execute(runs.update().where(runs.c.id == run, _live).values(hidden)).rowcount != 1:
+            if connection.execute(runs.update().where(runs.c.id == run, live).values(hidden)).rowcount != 1:
                 raise UserError(f"there is no run {run} in {self.database.name}, or it is retracted already")
 
     def counts(self) -> dict[str, int]:
@@ -183,15 +174,15 @@ class Store:
         """
         import pandas as pd
 
-        columns = [runs.c[name] for name in (*_REQUEST, *_RESULT, "created", "provenance_id")]
-        query = self._visible(task, protocol, cells, keys).add_columns(*columns).order_by(runs.c.id)
+        chosen = visible(task, protocol, cells, self._of(keys))
+        columns = [runs.c[name] for name in (*ASKED, *CAME_OUT, "created", "provenance_id")]
         contents = sa.select(provenances.c.id, provenances.c.content)
         with self.database.transaction() as connection:
-            frame = _frame(connection, query)
+            found = frame(connection, chosen.add_columns(*columns).order_by(runs.c.id))
             provenance = dict(connection.execute(contents).tuples().all())
-        frame["created"] = pd.to_datetime(frame["created"], unit="s", utc=True)
-        frame["provenance"] = frame.pop("provenance_id").map(provenance).astype(object)
-        return frame
+        found["created"] = pd.to_datetime(found["created"], unit="s", utc=True)
+        found["provenance"] = found.pop("provenance_id").map(provenance).astype(object)
+        return found
 
     def scores(
         self,
@@ -201,20 +192,20 @@ class Store:
         cells: Iterable[str] | None = None,
         keys: Iterable[str] | None = None,
     ) -> "pd.DataFrame":
-        """A row per run, split and gap: the Score, and the run's request and outcome (`trained_gap` its gap).
+        """A row per run, split and gap: what was asked (`trained_gap` is the run's), its outcome, the Score.
 
         task, protocol, cells, keys: as for `runs`
         """
-        visible = self._visible(task, protocol, cells, keys)
-        columns = [runs.c[name].label("trained_gap" if name == "gap" else name) for name in _REQUEST]
+        chosen = visible(task, protocol, cells, self._of(keys))
+        columns = [runs.c[name].label("trained_gap" if name == "gap" else name) for name in ASKED]
         counted = (
             sa.select(scores.c.run_id.label("run"), *list(scores.c)[1:])
-            .where(scores.c.run_id.in_(visible.with_only_columns(runs.c.id)))
+            .where(scores.c.run_id.in_(chosen.with_only_columns(runs.c.id)))
             .order_by(scores.c.run_id, scores.c.split, scores.c.gap)
         )
         with self.database.transaction() as connection:
-            asked = _frame(connection, visible.add_columns(*columns, runs.c.outcome).order_by(runs.c.id))
-            return asked.merge(_frame(connection, counted), on="run")
+            asked = frame(connection, chosen.add_columns(*columns, runs.c.outcome).order_by(runs.c.id))
+            return asked.merge(frame(connection, counted), on="run")
 
     def learning(self, run_ids: Iterable[int]) -> "pd.DataFrame":
         """The learning curves of these runs, a row per Point: run, update, loss, accuracy."""
@@ -224,7 +215,7 @@ class Store:
             .order_by(points.c.run_id, points.c.update)
         )
         with self.database.transaction() as connection:
-            return _frame(connection, query)
+            return frame(connection, query)
 
     def attempts(self) -> "pd.DataFrame":
         """A row per attempt, in the order they began, with its number of members.
@@ -241,11 +232,11 @@ class Store:
             .order_by(attempts.c.id)
         )
         with self.database.transaction() as connection:
-            frame = _frame(connection, query)
-        frame["outcome"] = pd.Series([_outcome(attempt) for attempt in frame.itertuples()], dtype="object")
+            found = frame(connection, query)
+        found["outcome"] = pd.Series([outcome_of(row) for row in found.itertuples()], dtype="object")
         for name in ("started", "heartbeat"):
-            frame[name] = pd.to_datetime(frame[name], unit="s", utc=True)
-        return frame
+            found[name] = pd.to_datetime(found[name], unit="s", utc=True)
+        return found
 
     def card(self, kind: str, id: str) -> Card | None:
         """The newest card of a cell or task, by its canonical id."""
@@ -263,164 +254,18 @@ class Store:
 
     def entries(self) -> "pd.DataFrame":
         """The distinct combinations of cell, task, protocol and division of which there are runs."""
-        columns = (
-            _cell.c.card.label("cell"),
-            _cell.c.name.label("cell_name"),
-            _task.c.card.label("task"),
-            protocols.c.protocol,
-            runs.c.division,
-        )
-        query = self._visible().with_only_columns(*columns).distinct().order_by(*columns)
+        query = visible().add_columns(runs.c.division).order_by(*NAMES, runs.c.division)
         with self.database.transaction() as connection:
-            return _frame(connection, query)
+            return frame(connection, query.with_only_columns(*NAMES, runs.c.division).distinct())
 
-    def _visible(
-        self,
-        task: str | None = None,
-        protocol: str | None = None,
-        cells: Iterable[str] | None = None,
-        keys: Iterable[str] | None = None,
-    ) -> sa.Select[Any]:
-        """The runs that readers see, with the words for what they are of."""
-        query = (
-            sa.select(
-                runs.c.id.label("run"),
-                _cell.c.card.label("cell"),
-                _cell.c.name.label("cell_name"),
-                _cell.c.version.label("cell_version"),
-                _task.c.card.label("task"),
-                protocols.c.protocol,
-            )
-            .join_from(runs, _cell, runs.c.cell_id == _cell.c.id)
-            .join(_task, runs.c.task_id == _task.c.id)
-            .join(protocols)
-            .where(_live)
-        )
-        if task is not None:
-            query = query.where(_task.c.card == task)
-        if protocol is not None:
-            query = query.where(protocols.c.protocol == protocol)
-        if cells is not None:
-            query = query.where(_cell.c.card.in_(list(cells)))
-        if keys is not None:
-            return query.where(self.database.among(runs.c.key, keys))
-        version = (cards.c.name, cards.c.version, runs.c.numerics)
-        of_cards = runs.c.cell_id == cards.c.id
-        last = sa.select(sa.func.max(runs.c.id)).join_from(runs, cards, of_cards).where(_live)
-        newest = sa.select(*version).join_from(runs, cards, of_cards)
-        newest = newest.where(runs.c.id.in_(last.group_by(cards.c.name)))
-        return query.where(sa.tuple_(_cell.c.name, _cell.c.version, runs.c.numerics).in_(newest))
+    def _of(self, keys: Iterable[str] | None) -> sa.ColumnElement[bool] | None:
+        return None if keys is None else self.database.among(runs.c.key, keys)
 
     def _attempts_at(self, keys: Iterable[str]) -> sa.Select[Any]:
         among = self.database.among(attempt_runs.c.key, keys)
         return sa.select(attempt_runs.c.key, attempts).join(attempts).where(among).order_by(attempts.c.id)
 
 
-def _outcome(attempt: Any) -> str | None:
-    """How an attempt ended: as noted, or `killed` when it is dead. None: it lives."""
-    if attempt.outcome is not None:
-        return str(attempt.outcome)
-    host, pid = attempt.owner.split(":")[:2]
-    gone = host == socket.gethostname() and not _lives(int(pid))
-    return "killed" if gone or time.time() - attempt.heartbeat > STALE_SECONDS else None
-
-
-def _lives(pid: int) -> bool:
-    if os.name != "posix":
-        return True  # there the heartbeat alone tells
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # another user's
-    return True
-
-
 def _change(connection: sa.Connection, attempt: int, **values: Any) -> None:
     if connection.execute(attempts.update().where(attempts.c.id == attempt).values(values)).rowcount != 1:
         raise ValueError(f"there is no attempt {attempt}")
-
-
-def _insert(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> int:
-    return int(connection.execute(table.insert().values(row).returning(table.c.id)).scalar_one())
-
-
-def _number(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any], *unique: str) -> int:
-    """The number of the row with these unique values, which is inserted unless it is there."""
-    query = sa.select(table.c.id).where(*(table.c[name] == row[name] for name in unique))
-    found = connection.scalars(query).one_or_none()
-    return _insert(connection, table, row) if found is None else int(found)
-
-
-def _record(
-    connection: sa.Connection,
-    attempt: int,
-    result: RunResult,
-    cell: Card,
-    task: Card,
-    protocol: Mapping[str, Any],
-) -> None:
-    request = result.request
-    if connection.scalars(sa.select(runs.c.id).where(runs.c.key == request.key, _live)).first() is not None:
-        return
-    provenance = canonical(result.provenance)
-    row = {name: getattr(request, name) for name in _REQUEST}
-    row |= {name: getattr(result, name) for name in _RESULT}
-    row |= {
-        "key": request.key,
-        "attempt_id": attempt,
-        "cell_id": _card(connection, cell),
-        "task_id": _card(connection, task),
-        "protocol_id": _number(
-            connection, protocols, {"protocol": request.protocol, "content": dict(protocol)}, "protocol"
-        ),
-        "provenance_id": _number(
-            connection,
-            provenances,
-            {"digest": digest(provenance), "content": json.loads(provenance)},
-            "digest",
-        ),
-        "created": time.time(),
-    }
-    run = _insert(connection, runs, row)
-    if result.scores:
-        connection.execute(scores.insert(), [{"run_id": run, **s._asdict()} for s in result.scores])
-    if result.curve:
-        connection.execute(
-            points.insert(),
-            [
-                {"run_id": run, "update": p.update, "loss": _known(p.loss), "accuracy": _known(p.accuracy)}
-                for p in result.curve
-            ],
-        )
-
-
-def _card(connection: sa.Connection, card: Card) -> int:
-    row = {**vars(card), "card": card.id, "options": dict(card.options)}
-    del row["id"]
-    return _number(connection, cards, row, "kind", "card", "version")
-
-
-def _known(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _frame(connection: sa.Connection, query: sa.Select[Any]) -> "pd.DataFrame":
-    """A query's rows as a frame whose types follow from the columns, not from what happens to be in them."""
-    import pandas as pd
-
-    rows = connection.execute(query).all()
-    columns = query.selected_columns.items()
-    return pd.DataFrame(
-        {name: pd.Series([row[i] for row in rows], dtype=_kind(c)) for i, (name, c) in enumerate(columns)}
-    )
-
-
-def _kind(column: Any) -> str:
-    if isinstance(column.type, sa.Boolean):
-        return "bool"
-    labelled = getattr(column, "element", column)
-    if isinstance(column.type, sa.Integer) and not getattr(labelled, "nullable", False):
-        return "int64"
-    return "float64" if isinstance(column.type, sa.Integer | sa.Float) else "object"

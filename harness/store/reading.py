@@ -1,0 +1,73 @@
+"""How runs get out of the tables."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from harness.store.schema import cards, live, protocols, runs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_cell, _task = cards.alias("cell"), cards.alias("task")
+
+NAMES = (
+    _cell.c.card.label("cell"),
+    _cell.c.name.label("cell_name"),
+    _cell.c.version.label("cell_version"),
+    _task.c.card.label("task"),
+    protocols.c.protocol,
+)
+"""What a run is of."""
+
+
+def visible(
+    task: str | None = None,
+    protocol: str | None = None,
+    cells: Iterable[str] | None = None,
+    keys: sa.ColumnElement[bool] | None = None,
+) -> sa.Select[Any]:
+    """The runs that readers see, and what they are of. Where `keys` chooses, they need not be the newest."""
+    query = (
+        sa.select(runs.c.id.label("run"), *NAMES)
+        .join_from(runs, _cell, runs.c.cell_id == _cell.c.id)
+        .join(_task, runs.c.task_id == _task.c.id)
+        .join(protocols)
+        .where(live, _newest() if keys is None else keys)
+    )
+    if task is not None:
+        query = query.where(_task.c.card == task)
+    if protocol is not None:
+        query = query.where(protocols.c.protocol == protocol)
+    if cells is not None:
+        query = query.where(_cell.c.card.in_(list(cells)))
+    return query
+
+
+def _newest() -> sa.ColumnElement[bool]:
+    """Whether a run is of the source and numerics that the last run of its cell's name is of."""
+    of_card = runs.c.cell_id == cards.c.id
+    last = sa.select(sa.func.max(runs.c.id)).join(cards, of_card).where(live).group_by(cards.c.name)
+    newest = sa.select(cards.c.name, cards.c.version, runs.c.numerics).join_from(runs, cards, of_card)
+    return sa.tuple_(_cell.c.name, _cell.c.version, runs.c.numerics).in_(newest.where(runs.c.id.in_(last)))
+
+
+def frame(connection: sa.Connection, query: sa.Select[Any]) -> "pd.DataFrame":
+    """A query's rows as a frame whose types follow from its columns, not from what happens to be in them."""
+    import pandas as pd
+
+    rows = connection.execute(query).all()
+    columns = enumerate(query.selected_columns.items())
+    return pd.DataFrame(
+        {name: pd.Series([row[i] for row in rows], dtype=_kind(c)) for i, (name, c) in columns}
+    )
+
+
+def _kind(column: Any) -> str:
+    if isinstance(column.type, sa.Boolean):
+        return "bool"
+    labelled = getattr(column, "element", column)
+    if isinstance(column.type, sa.Integer) and not getattr(labelled, "nullable", False):
+        return "int64"
+    return "float64" if isinstance(column.type, sa.Integer | sa.Float) else "object"

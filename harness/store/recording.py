@@ -1,0 +1,72 @@
+"""How a run gets into the tables."""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from harness.store.records import Card, RunResult, canonical, digest
+from harness.store.schema import ASKED, CAME_OUT, cards, live, points, protocols, provenances, runs, scores
+
+
+def insert(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> int:
+    """Insert a row; its number."""
+    return int(connection.execute(table.insert().values(row).returning(table.c.id)).scalar_one())
+
+
+def record_run(
+    connection: sa.Connection,
+    attempt: int,
+    result: RunResult,
+    cell: Card,
+    task: Card,
+    protocol: Mapping[str, Any],
+) -> None:
+    """Insert a run with its scores and learning curve, unless there is one of its key."""
+    request = result.request
+    if connection.scalar(sa.select(runs.c.id).where(runs.c.key == request.key, live)) is not None:
+        return
+    content = {"protocol": request.protocol, "content": dict(protocol)}
+    row = {
+        "key": request.key,
+        "attempt_id": attempt,
+        "cell_id": _card(connection, cell),
+        "task_id": _card(connection, task),
+        "protocol_id": _number(connection, protocols, content, "protocol"),
+        "provenance_id": _provenance(connection, result.provenance),
+        "created": time.time(),
+    }
+    row |= {name: getattr(request, name) for name in ASKED}
+    row |= {name: getattr(result, name) for name in CAME_OUT}
+    run = insert(connection, runs, row)
+    if result.scores:
+        connection.execute(scores.insert(), [{"run_id": run, **score._asdict()} for score in result.scores])
+    if result.curve:
+        curve = [(p.update, _known(p.loss), _known(p.accuracy)) for p in result.curve]
+        columns = ("run_id", "update", "loss", "accuracy")
+        connection.execute(points.insert(), [dict(zip(columns, (run, *p), strict=True)) for p in curve])
+
+
+def _card(connection: sa.Connection, card: Card) -> int:
+    row = {**vars(card), "card": card.id, "options": dict(card.options)}
+    del row["id"]
+    return _number(connection, cards, row, "kind", "card", "version")
+
+
+def _provenance(connection: sa.Connection, provenance: Mapping[str, Any]) -> int:
+    text = canonical(provenance)
+    return _number(connection, provenances, {"digest": digest(text), "content": json.loads(text)}, "digest")
+
+
+def _number(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any], *unique: str) -> int:
+    """The number of the row that is equal in these columns, which is inserted where there is none."""
+    query = sa.select(table.c.id).where(*(table.c[name] == row[name] for name in unique))
+    found = connection.scalar(query)
+    return insert(connection, table, row) if found is None else int(found)
+
+
+def _known(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
