@@ -106,7 +106,7 @@ class Protocol:
         """mixed: the gap of update number `index`, the same for every member: log-uniform up to `max_gap`."""
         low, high = max(min_gap, 1), max(self.max_gap, min_gap)
         u = float(Stream(task, "gaps", low, high, index).uniform(1)[0])
-        return min(high, int(math.exp(math.log(low) + u * (math.log(high + 1) - math.log(low)))))
+        return min(high, int(low * ((high + 1) / low) ** u))
 
     def content(self) -> dict[str, Any]:
         """Everything the id stands for, as plain data."""
