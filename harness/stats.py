@@ -19,9 +19,8 @@ ENTRY = ["cell", "task", "protocol", "division", "hidden_size"]
 """What makes an entry of a board; repetitions and learning rates lie within."""
 _CHOICE = [*ENTRY, "trained_gap"]
 """What one learning rate is chosen for: in a mixed protocol `trained_gap` is null."""
-_INTERVAL = {"value": "", "low": "_low", "high": "_high"}
 FEW = 5
-"""With fewer repetitions than this an interval is drawn, but called a range."""
+"""With fewer repetitions than this there is no interval, only a range."""
 
 
 def normalised(accuracy: ArrayLike, chance: ArrayLike) -> Floats:
@@ -52,23 +51,26 @@ def gap_auc(gaps: ArrayLike, accuracy: ArrayLike, chance: ArrayLike) -> Floats:
 
 
 def interval(values: ArrayLike, chance: ArrayLike) -> tuple[Floats, Floats]:
-    """The 95 % interval of the mean over repetitions: values (..., n) to low and high (...).
+    """How sure the mean over repetitions is: values (..., n) to low and high (...).
 
-    Student-t, widened to hold the means that one more repetition at `chance` or at 1 would give, within
-    [0, 1]: never of zero width when all repetitions agree. Of a single repetition only the widening is left.
+    From five repetitions on the 95 % interval of Student's t, below that the range of the repetitions. Both
+    are widened to hold the means that one repetition more would give, at `chance` or at 1, so that they are
+    never of zero width when all agree; and they lie within [0, 1].
     """
     x = np.asarray(values, dtype=float)
     n = x.shape[-1]
-    return _interval(n, x.mean(-1), x.std(-1, ddof=1) if n > 1 else 0.0, chance)
+    return _interval(n, x.mean(-1), x.std(-1, ddof=1) if n > 1 else 0.0, x.min(-1), x.max(-1), chance)
 
 
-def _interval(n: ArrayLike, mean: ArrayLike, std: ArrayLike, chance: ArrayLike) -> tuple[Floats, Floats]:
+def _interval(
+    n: ArrayLike, mean: ArrayLike, std: ArrayLike, least: ArrayLike, most: ArrayLike, chance: ArrayLike
+) -> tuple[Floats, Floats]:
     from scipy.special import stdtrit
 
     n, mean, std, chance = (np.asarray(part, dtype=float) for part in (n, mean, std, chance))
-    half = np.where(n > 1, stdtrit(np.maximum(n - 1, 1), 0.975) * std / np.sqrt(n), 0.0)
-    low = np.minimum(mean - half, (n * mean + chance) / (n + 1))
-    high = np.maximum(mean + half, (n * mean + 1) / (n + 1))
+    half = stdtrit(np.maximum(n - 1, 1), 0.975) * std / np.sqrt(n)
+    low = np.minimum(np.where(n < FEW, least, mean - half), (n * mean + chance) / (n + 1))
+    high = np.maximum(np.where(n < FEW, most, mean + half), (n * mean + 1) / (n + 1))
     # A normalised mean may lie below 0, where the interval then begins.
     return np.clip(low, np.minimum(mean, 0), 1), np.clip(high, 0, 1)
 
@@ -118,8 +120,8 @@ def summary(scores: "pd.DataFrame", runs: "pd.DataFrame") -> "pd.DataFrame":
     """A row per entry: what it reached, and what it took.
 
     Columns: those of an entry; lr, a number, or a dict by gap where a model was trained for every gap;
-    repetitions, of all its gaps; gap_auc, gap_auc_low, gap_auc_high over these; trained_auc and
-    extrapolated_auc, the parts on either side of the largest trained gap, where some gaps lie beyond it;
+    repetitions, of all its gaps; gap_auc, gap_auc_low, gap_auc_high over these; gap_auc_trained and
+    gap_auc_extrapolated, the parts on either side of the largest trained gap, where some gaps lie beyond it;
     horizon_gap, horizon_censored; and, over all rates, runs, failed, seconds, cell_parameters, state_floats.
     """
     test = _tested(scores)
@@ -139,31 +141,46 @@ def entries(scores: "pd.DataFrame", runs: "pd.DataFrame") -> list[dict[str, Any]
     points = dict(list(_plain(curves(scores)).groupby(ENTRY)))
     found = []
     for row in _plain(summary(scores, runs)).to_dict("records"):
-        key = {name: row.pop(name) for name in ENTRY}
-        area = {name: row.pop(f"gap_auc{suffix}") for name, suffix in _INTERVAL.items()}
-        horizon = {name: row.pop(f"horizon_{name}") for name in ("gap", "censored")}
-        curve = points[tuple(key.values())][["gap", "accuracy", "low", "high", "chance", "extrapolated"]]
-        lr = row.pop("lr")
+        lr = row["lr"]
+        parts = {"value": "gap_auc"} | {part: f"gap_auc_{part}" for part in ("low", "high")}
+        if row["gap_auc_trained"] is not None:
+            parts |= {part: f"gap_auc_{part}" for part in ("trained", "extrapolated")}
+        curve = points[tuple(row[key] for key in ENTRY)]
         found.append(
-            key
-            | row
+            {name: row[name] for name in (*ENTRY, "cell_parameters", "state_floats")}
             | {"lr": {str(gap): rate for gap, rate in lr.items()} if isinstance(lr, dict) else lr}
-            | {"gap_auc": area, "horizon": horizon, "curve": curve.to_dict("records")}
+            | {name: row[name] for name in ("repetitions", "runs", "failed", "seconds")}
+            | {"gap_auc": {part: row[name] for part, name in parts.items()}}
+            | {"horizon": {name: row[f"horizon_{name}"] for name in ("gap", "censored")}}
+            | {
+                "curve": curve[["gap", "accuracy", "low", "high", "chance", "extrapolated"]].to_dict(
+                    "records"
+                )
+            }
         )
     return found
 
 
 def horizon_text(gap: int | None, censored: bool | None, gaps: Iterable[int]) -> str:
-    """A horizon as it is written, `gaps` being those evaluated.
+    """A horizon of `summary` as it is written, `gaps` being those evaluated; null is None or pandas' NA.
 
     >>> horizon_text(64, True, [2, 64]), horizon_text(2, False, [2, 64]), horizon_text(None, False, [2, 64])
     ('≥ 64', '2', '< 2')
     """
-    if censored is None:
+    if not isinstance(censored, bool | np.bool_):
         return "–"
-    if gap is None:
+    if not isinstance(gap, int | np.integer):
         return f"< {min(gaps)}"
     return f"≥ {gap}" if censored else f"{gap}"
+
+
+def rates_text(lr: float | dict[int, float]) -> str:
+    """The learning rates of `summary` as they are written.
+
+    >>> rates_text({2: 0.01, 4: 0.003, 8: 0.01}), rates_text(0.003)
+    ('0.003, 0.01', '0.003')
+    """
+    return ", ".join(f"{rate:g}" for rate in sorted(set(lr.values() if isinstance(lr, dict) else [lr])))
 
 
 def _tested(scores: "pd.DataFrame") -> "pd.DataFrame":
@@ -180,13 +197,16 @@ def _curves(test: "pd.DataFrame") -> "pd.DataFrame":
     points = test.groupby([*ENTRY, "gap"], as_index=False).agg(
         accuracy=("accuracy", "mean"),
         std=("accuracy", "std"),
+        least=("accuracy", "min"),
+        most=("accuracy", "max"),
         chance=("chance", "first"),
         repetitions=("repetition", "size"),
         failed=("failed", "sum"),
         lr=("lr", "first"),
         extrapolated=("extrapolated", "first"),
     )
-    low, high = _interval(points["repetitions"], points["accuracy"], points.pop("std"), points["chance"])
+    spread = (points.pop(name) for name in ("std", "least", "most"))
+    low, high = _interval(points["repetitions"], points["accuracy"], *spread, points["chance"])
     after = points.columns.get_loc("accuracy") + 1
     points.insert(after, "high", high)
     points.insert(after, "low", low)
@@ -231,7 +251,10 @@ def _areas(test: "pd.DataFrame") -> "pd.DataFrame":
             low, high = interval(area, 0.0)
             row |= {"gap_auc": area.mean(), "gap_auc_low": float(low), "gap_auc_high": float(high)}
         if len(table) and beyond.any() and not beyond.all():
-            for part, name in (~beyond, "trained_auc"), (gaps >= gaps[~beyond].max(), "extrapolated_auc"):
+            for part, name in (
+                (~beyond, "gap_auc_trained"),
+                (gaps >= gaps[~beyond].max(), "gap_auc_extrapolated"),
+            ):
                 row[name] = gap_auc(gaps[part], values[:, part], chance[part]).mean()
         rows.append(row)
     measured = [
@@ -240,8 +263,8 @@ def _areas(test: "pd.DataFrame") -> "pd.DataFrame":
         "gap_auc",
         "gap_auc_low",
         "gap_auc_high",
-        "trained_auc",
-        "extrapolated_auc",
+        "gap_auc_trained",
+        "gap_auc_extrapolated",
     ]
     return pd.DataFrame(rows, columns=[*ENTRY, *measured])
 

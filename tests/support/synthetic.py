@@ -1,0 +1,91 @@
+"""Results as real ones look, made up: for tests of what reads the store."""
+
+import math
+from collections.abc import Sequence
+
+from harness.protocol import QUICK, QUICK_MIXED, Protocol
+from harness.store import Card, Point, RunRequest, RunResult, Score, Store
+from harness.streams import Stream
+
+REACH = {"rnn": 5.0, "lstm": 38.0, "gru": 50.0, "depth-gated": 25.0, "clockwork": 14.0}
+"""The gap at which a cell's accuracy has fallen halfway."""
+
+
+def record(
+    store: Store,
+    cell: str = "gru",
+    task: str = "gap-copy@1",
+    protocol: Protocol = QUICK,
+    *,
+    repetitions: Sequence[int] = (0, 1),
+    reach: float | None = None,
+    chance: float = 0.125,
+    min_gap: int = 0,
+    diverged: Sequence[tuple[int | None, float, int]] = (),
+    only: Sequence[int] | None = None,
+) -> None:
+    """Record an entry's runs.
+
+    diverged: (gap, learning rate, repetition) of those that did
+    only: fixed-gap: the gaps that are finished yet
+    """
+    name = cell.partition("[")[0]
+    reach = reach or REACH.get(name, 20.0)
+    scored = protocol.evaluated(min_gap)
+    for gap in (None,) if protocol.train == "mixed" else only or scored:
+        results = []
+        for lr in protocol.lr:
+            for repetition in repetitions:
+                request = RunRequest(
+                    cell=cell, cell_name=name, cell_version="0123456789ab", task=task, protocol=protocol.id,
+                    division=protocol.division, repetition=repetition, lr=lr, gap=gap,
+                    hidden_size=protocol.hidden_size or 40, dtype="float32", numerics=1,
+                )  # fmt: skip
+                failed = (gap, lr, repetition) in diverged
+                results.append(
+                    _result(request, scored if gap is None else (gap,), protocol, reach, chance, failed)
+                )
+        attempt = store.begin([result.request for result in results], owner="here:1:1")
+        cards = [
+            Card("cell", cell, "0123456789ab", name, f"{name}: a cell.", "class Cell: ...\n", {}),
+            Card("task", task, "1", task.partition("@")[0], "A task.", "class Task: ...\n", {}),
+        ]
+        store.record(attempt, results, cards, (protocol.id, protocol.content()))
+
+
+def _result(
+    request: RunRequest, gaps: Sequence[int], protocol: Protocol, reach: float, chance: float, failed: bool
+) -> RunResult:
+    noise = Stream("synthetic", request.key)
+    n, far = (
+        3 * protocol.rows,
+        2.0 if request.gap is None else 1.0,
+    )  # what is held lasts longer than what is found
+    scores = []
+    for split in ("validation", "test"):
+        for gap in gaps:
+            octaves = (
+                math.log2(max(gap, 0.5) / (far * reach))
+                + 0.5 * float(noise.uniform(1)[0])
+                + (request.lr < 0.01) / 4
+            )
+            right = round(n * (chance + (1 - chance) / (1 + math.exp(3 * octaves))))
+            scores.append(Score(split, gap, n, None if failed else right, chance, protocol.extrapolated(gap)))
+    checks = range(32, protocol.updates + 1, 32)
+    curve = [Point(u, 2.1 * math.exp(-u / 300), 1 - (1 - chance) * math.exp(-u / 300)) for u in checks]
+    return RunResult(
+        request=request, outcome="diverged" if failed else "finished", outcome_update=312 if failed else None,
+        reason=None, cell_parameters=7_920, state_floats=request.hidden_size,
+        updates=312 if failed else protocol.updates, updates_to_solve=None, gap_auc=0.5, seconds=1.25,
+        provenance={"device": "cpu", "torch": "2.11"},
+        scores=scores, curve=[] if failed else curve,
+    )  # fmt: skip
+
+
+def fill(store: Store) -> None:
+    """Seven cells, among them one of a long name, on two tasks, fixed-gap and mixed-gap."""
+    cells = [*REACH, "lstm[layers=2]", "my-very-long-experimental-cell-name[forget_bias=1.5,layers=3]"]
+    for cell in cells:
+        for protocol in (QUICK, QUICK_MIXED):
+            record(store, cell, protocol=protocol)
+            record(store, cell, "nl-birthplace@1", protocol, chance=0.05, min_gap=12)
