@@ -1,0 +1,258 @@
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.cell import Stack
+from harness.errors import UserError
+from harness.registry import ROOT, cell_files, find_cell, find_task, suite, task_classes
+
+CELL = '''
+import torch
+from torch import nn
+from harness import Cell
+
+class Echo(Cell):
+    """Says what it hears."""
+
+    def __init__(self, input_size: int, hidden_size: int, *, scale: float = 1.0, deep: bool = False) -> None:
+        super().__init__(input_size, hidden_size)
+        if scale == 0:
+            raise ValueError("scale must not be 0")
+        self.scale = scale
+        self.weight = nn.Parameter(torch.ones(hidden_size, input_size))
+
+    def initial_state(self, batch_size, *, device, dtype):
+        return torch.zeros(batch_size, 1, device=device, dtype=dtype)
+
+    def step(self, x, state):
+        return self.scale * x @ self.weight.T, state
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, a new one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def write(folder: Path) -> Callable[..., Path]:
+    def write(path: str, source: str = CELL) -> Path:
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(source, encoding="utf-8")
+        return file
+
+    return write
+
+
+def refusal(cell: str) -> str:
+    with pytest.raises(UserError) as caught:
+        find_cell(cell).build(4, 3)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_cell_by_name_and_options():
+    spec = find_cell("gru[reset=before]")
+    assert (spec.name, spec.id, spec.options, spec.layers) == (
+        "gru",
+        "gru[reset=before]",
+        {"reset": "before"},
+        1,
+    )
+    assert find_cell("gru[reset=after]").id == "gru"
+    assert find_cell("depth_gated".replace("_", "-")).cls.__name__ == "DepthGatedLSTM"
+
+
+def test_an_id_may_name_the_version():
+    version = cell_files()["gru"].version
+    assert find_cell(f"gru@{version}").id == "gru"
+    assert refusal("gru@123") == f"cell gru is at version {version}; version 123 is not here"
+
+
+def test_layers_stack_any_cell_but_are_its_own_where_it_says_so():
+    stacked = find_cell("lstm[layers=3]")
+    assert stacked.id == "lstm[layers=3]"
+    cell = stacked.build(5, 4)
+    assert isinstance(cell, Stack)
+    assert [(layer.input_size, layer.hidden_size) for layer in cell.layers] == [(5, 4), (4, 4), (4, 4)]
+    assert not isinstance(find_cell("lstm[layers=1]").build(5, 4), Stack)
+    assert find_cell("lstm[layers=1]").id == "lstm"
+    deep = find_cell("depth-gated[layers=3]")
+    assert (deep.layers, deep.options, deep.id) == (1, {"layers": 3}, "depth-gated[layers=3]")
+    assert refusal("lstm[layers=0]") == "option layers=0 of lstm: must be at least 1"
+
+
+def test_a_file_is_a_cell_with_options(write):
+    write("cells/my_cell.py")
+    spec = find_cell("cells/my_cell.py[scale=0.5,deep=true,layers=2]")
+    assert spec.id == "my-cell[deep=true,layers=2,scale=0.5]"
+    assert spec.build(4, 3).layers[0].scale == 0.5
+    assert spec.file.summary() == ("Says what it hears.", "scale=1.0, deep=False")
+    assert find_cell(str(Path.cwd() / "cells/my_cell.py")).id == "my-cell"
+
+
+def test_a_file_in_submissions_here_is_registered(write):
+    write("submissions/my_cell.py")
+    write("submissions/_helper.py", "raise RuntimeError")
+    assert set(cell_files()) - {"my-cell"} == {path.stem.replace("_", "-") for path in published()}
+    assert find_cell("my-cell").id == "my-cell"
+
+
+def published() -> list[Path]:
+    return sorted((ROOT / "submissions").glob("[!_]*.py"))
+
+
+def test_listing_runs_no_cell(write):
+    write("submissions/broken.py", "def f(:\n")
+    write("submissions/raising.py", CELL + "\nraise RuntimeError\n")
+    write("submissions/empty.py", "x = 1\n")
+    files = cell_files()
+    assert files["broken"].summary() == ("broken: line 1: invalid syntax", "")
+    assert files["raising"].summary() == ("Says what it hears.", "scale=1.0, deep=False")
+    assert files["empty"].summary() == ("no cell in it", "")
+    assert find_cell("gru").id == "gru"  # nor does a broken one stand in the way of another
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "error"),
+    [
+        ("x = 1\n\ndef f(:\n    pass\n", 3, "SyntaxError: "),
+        ("import torch\nimport no_such_module\n", 2, "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("def f():\n    return 1 / 0\n\nf()\n", 2, "ZeroDivisionError: division by zero"),
+        ("import json\n\njson.loads('{')\n", 3, "JSONDecodeError: "),
+    ],
+)
+def test_a_file_that_cannot_be_loaded_is_named_with_its_line(write, source, line, error):
+    path = write("bad.py", source)
+    assert refusal("bad.py").startswith(f"{path}:{line}: {error}")
+
+
+def test_a_file_holds_one_cell(write):
+    second = "\nclass Other(Echo):\n    pass\n"
+    path = write("two.py", CELL + second)
+    assert refusal("two.py") == f"{path}: a file holds one subclass of harness.Cell, here are: Echo, Other"
+    path = write("none.py", "from harness import Cell\n")
+    assert refusal("none.py") == f"{path}: a file holds one subclass of harness.Cell, here are: none"
+    write("helper.py", CELL + second.replace("Other", "_Other"))
+    assert find_cell("helper.py").cls.__name__ == "Echo"
+
+
+def test_a_cell_refuses_its_options_in_one_line(write):
+    write("my_cell.py")
+    assert refusal("my_cell.py[scale=0]") == "cell my-cell[scale=0]: scale must not be 0"
+    assert refusal("my_cell.py[scale=x]") == "option scale=x of my-cell: must be of type float"
+    assert refusal("my_cell.py[depe=2]") == "unknown option of my-cell 'depe': did you mean deep?"
+
+
+@pytest.mark.parametrize("in_submissions", [True, False])
+def test_two_cells_of_one_name_are_both_named(write, in_submissions):
+    path = write("submissions/gru.py" if in_submissions else "gru.py")
+    message = (
+        f"two cells are named gru: {ROOT / 'submissions' / 'gru.py'} and {path}; rename one of the files"
+    )
+    assert refusal("gru" if in_submissions else "gru.py") == message
+
+
+@pytest.mark.parametrize("copy", ["submissions/gru.py", "gru.py", "elsewhere/copied.py"])
+def test_a_copy_of_a_registered_file_is_that_one(folder, copy):
+    (folder / copy).parent.mkdir(exist_ok=True)
+    shutil.copy(ROOT / "submissions" / "gru.py", folder / copy)
+    spec = find_cell(f"{copy}[reset=before]")
+    assert spec.id == "gru[reset=before]"
+    assert spec.file.version == cell_files()["gru"].version
+    assert spec.cls is find_cell("gru").cls
+
+
+def test_an_edited_file_is_another_version_and_is_loaded_anew(write):
+    """Of the same length and in the same second, so that no cache could tell them apart."""
+    write("my_cell.py", CELL + "LIMIT = 1\n")
+    first = find_cell("my_cell.py")
+    path = write("my_cell.py", CELL + "LIMIT = 2\n")
+    second = find_cell("my_cell.py")
+    assert first.file.version != second.file.version
+    assert [sys.modules[spec.cls.__module__].LIMIT for spec in (first, second)] == [1, 2]
+    assert first.file.source.endswith("LIMIT = 1\n")  # what was loaded, not what now stands there
+    assert path.read_text().endswith("LIMIT = 2\n")
+
+
+def test_a_cell_may_be_a_dataclass_of_its_own_module(write):
+    """Which looks its own module up by name."""
+    source = "from dataclasses import dataclass\n" + CELL + "\n@dataclass\nclass Sizes:\n    n: 'int' = 1\n"
+    write("my_cell.py", source)
+    assert find_cell("my_cell.py").build(4, 3).hidden_size == 3
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("gur", "unknown cell 'gur': did you mean gru?"),
+        ("lstn", "unknown cell 'lstn': did you mean lstm"),
+        ("nothing.py", "there is no file nothing.py"),
+        ("gru[reset=befor]", "option reset=befor of gru: must be one of after, before"),
+        ("gru[rest=before]", "unknown option of gru 'rest': did you mean reset?"),
+        ("gru[reset", "'gru[reset' is not an id"),
+    ],
+)
+def test_what_is_mistyped_is_named(folder, cell, message):
+    assert refusal(cell).startswith(message)
+
+
+def test_tasks_by_name_and_options():
+    task = find_task("gap-copy[payload=5]")
+    assert task.id == "gap-copy@1[payload=5]"
+    assert type(task) is task_classes()["gap-copy"]
+    assert find_task(f"gap-copy@{task.version}").id == f"gap-copy@{task.version}"
+
+
+def test_every_task_of_the_suite_is_here():
+    ids = suite()
+    assert len(set(ids)) == len(ids)
+    assert all(find_task(id).name == id.partition("[")[0].partition("@")[0] for id in ids)
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("gap-cpy", "unknown task 'gap-cpy': did you mean gap-copy?"),
+        ("gap-copy[paylod=5]", "unknown option of gap-copy 'paylod': did you mean payload?"),
+        ("gap-copy[payload=x]", "option payload=x of gap-copy: must be of type int"),
+        ("gap-copy[payload=0]", "gap-copy[payload=0]: payload must be at least 1"),
+        ("gap-copy@99", "gap-copy is at version 1; version 99 is not here"),
+    ],
+)
+def test_a_mistyped_task_is_named(task, message):
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+        find_task(task)
+
+
+def test_an_unknown_suite_is_named():
+    with pytest.raises(UserError, match="unknown suite 'cor': did you mean core"):
+        suite("cor")
+
+
+def test_a_folder_with_packages_of_the_same_names_is_not_in_the_way(write):
+    for package in ("tasks", "dashboard"):
+        write(f"{package}/__init__.py", f"raise RuntimeError('the wrong {package}')")
+    write("submissions/__init__.py", "raise RuntimeError('the wrong submissions')")
+    write("submissions/my_cell.py")
+    script = (
+        "from harness.registry import *\n"
+        "print(find_cell('my-cell').build(4, 3).hidden_size, find_cell('gru').id, find_task('gap-copy').id)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": f"{Path.cwd()}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == ["3", "gru", "gap-copy@1"]
