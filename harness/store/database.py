@@ -166,7 +166,7 @@ def _url(where: str) -> sa.URL:
         raise UserError(f"{shown}: a store is in SQLite or PostgreSQL, postgresql://user@host/name")
     if url.database in (None, "", ":memory:"):
         raise UserError(f"{shown} names no database: write sqlite:///results.db, or postgresql://host/name")
-    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+    return url.set(drivername="sqlite" if url.get_backend_name() == "sqlite" else "postgresql+psycopg")
 
 
 def _on_sqlite_connect(connection: Any, record: object) -> None:
@@ -183,9 +183,8 @@ def _on_begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
 
 
-def _on_network(path: Path) -> bool:
+def _on_network(path: Path, mounts: Path = Path("/proc/mounts")) -> bool:
     """Whether a file is on a network file system, as far as Linux tells."""
-    mounts = Path("/proc/mounts")
     if not mounts.exists():
         return False
     whole = path.resolve()

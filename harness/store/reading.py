@@ -36,10 +36,12 @@ def visible(
         .join(protocols)
         .where(live, _newest() if keys is None else keys)
     )
-    if task is not None:
-        query = query.where(_task.c.card == task)
+    if task is not None:  # asked of the number, which is indexed
+        tasks = sa.select(cards.c.id).where(cards.c.kind == "task", cards.c.card == task)
+        query = query.where(runs.c.task_id.in_(tasks))
     if protocol is not None:
-        query = query.where(protocols.c.protocol == protocol)
+        named = sa.select(protocols.c.id).where(protocols.c.protocol == protocol)
+        query = query.where(runs.c.protocol_id.in_(named))
     if cells is not None:
         query = query.where(_cell.c.card.in_(list(cells)))
     return query
@@ -47,10 +49,14 @@ def visible(
 
 def _newest() -> sa.ColumnElement[bool]:
     """Whether a run is of the source and numerics that the last run of its cell's name is of."""
-    of_card = runs.c.cell_id == cards.c.id
-    last = sa.select(sa.func.max(runs.c.id)).join(cards, of_card).where(live).group_by(cards.c.name)
-    newest = sa.select(cards.c.name, cards.c.version, runs.c.numerics).join_from(runs, cards, of_card)
-    return sa.tuple_(_cell.c.name, _cell.c.version, runs.c.numerics).in_(newest.where(runs.c.id.in_(last)))
+    cell_id = runs.c.cell_id
+    of_card = sa.select(cell_id, sa.func.max(runs.c.id).label("run")).where(live).group_by(cell_id).subquery()
+    of_name = sa.select(sa.func.max(of_card.c.run)).join(cards, cards.c.id == of_card.c.cell_id)
+    last = runs.c.id.in_(of_name.group_by(cards.c.name))
+    newest = sa.select(cards.c.name, cards.c.version, runs.c.numerics).join_from(
+        runs, cards, cell_id == cards.c.id
+    )
+    return sa.tuple_(_cell.c.name, _cell.c.version, runs.c.numerics).in_(newest.where(last))
 
 
 def frame(connection: sa.Connection, query: sa.Select[Any]) -> "pd.DataFrame":

@@ -116,15 +116,14 @@ runs = sa.Table(
     Column("retraction", Text),
     CheckConstraint("outcome IN ('finished', 'diverged', 'crashed')", name="outcome"),
 )
-Index("ix_runs_cell", runs.c.cell_id)
-Index("ix_runs_task", runs.c.task_id, runs.c.protocol_id)
-Index(
-    "uq_runs_key",
-    runs.c.key,
-    unique=True,
-    sqlite_where=runs.c.retracted.is_(None),
-    postgresql_where=runs.c.retracted.is_(None),
-)
+live = runs.c.retracted.is_(None)
+"""Whether a run counts."""
+for name, columns, unique in (
+    ("uq_runs_key", [runs.c.key], True),
+    ("ix_runs_cell", [runs.c.cell_id], False),
+    ("ix_runs_task", [runs.c.task_id, runs.c.protocol_id], False),
+):
+    Index(name, *columns, unique=unique, sqlite_where=live, postgresql_where=live)
 
 scores = sa.Table(
     "scores",
@@ -150,8 +149,6 @@ points = sa.Table(
     sqlite_with_rowid=False,
 )
 
-live = runs.c.retracted.is_(None)
-"""Whether a run counts."""
 ASKED = ("division", "repetition", "lr", "gap", "hidden_size", "dtype", "numerics")
 """The columns of a run that are fields of its RunRequest."""
 CAME_OUT = (

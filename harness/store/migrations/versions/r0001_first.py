@@ -83,10 +83,13 @@ def upgrade() -> None:
         sa.Column("retraction", sa.Text),
         sa.CheckConstraint("outcome IN ('finished', 'diverged', 'crashed')", name="outcome"),
     )
-    op.create_index("ix_runs_cell", "runs", ["cell_id"])
-    op.create_index("ix_runs_task", "runs", ["task_id", "protocol_id"])
     live = sa.text("retracted IS NULL")
-    op.create_index("uq_runs_key", "runs", ["key"], unique=True, sqlite_where=live, postgresql_where=live)
+    for name, columns, unique in (
+        ("uq_runs_key", ["key"], True),
+        ("ix_runs_cell", ["cell_id"], False),
+        ("ix_runs_task", ["task_id", "protocol_id"], False),
+    ):
+        op.create_index(name, "runs", columns, unique=unique, sqlite_where=live, postgresql_where=live)
     op.create_table(
         "scores",
         sa.Column("run_id", sa.Integer, sa.ForeignKey("runs.id"), primary_key=True),
