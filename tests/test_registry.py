@@ -246,7 +246,8 @@ def test_a_folder_with_packages_of_the_same_names_is_not_in_the_way(write):
     write("submissions/my_cell.py")
     script = (
         "from harness.registry import *\n"
-        "print(find_cell('my-cell').build(4, 3).hidden_size, find_cell('gru').id, find_task('gap-copy').id)"
+        "print(find_cell('my-cell').build(4, 3).hidden_size, find_cell('gru').id, find_task('gap-copy').id)\n"
+        "assert not {'tasks', 'submissions', 'dashboard'} & set(sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
