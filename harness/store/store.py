@@ -179,7 +179,7 @@ class Store:
         contents = sa.select(provenances.c.id, provenances.c.content)
         with self.database.transaction() as connection:
             found = frame(connection, chosen.add_columns(*columns).order_by(runs.c.id))
-            provenance = dict(connection.execute(contents).tuples().all())
+            provenance = {row.id: row.content for row in connection.execute(contents)}
         found["created"] = pd.to_datetime(found["created"], unit="s", utc=True)
         found["provenance"] = found.pop("provenance_id").map(provenance).astype(object)
         return found
