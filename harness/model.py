@@ -4,7 +4,7 @@ Encoder and readout belong to the harness and are the same for every cell; only 
 budget.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from harness.cell import Cell, count_parameters
+from harness.cell import Cell, State, count_parameters, has_projection
 from harness.errors import UserError
 from harness.registry import CellSpec
 from harness.streams import Stream
@@ -36,15 +36,34 @@ class Model(nn.Module):
         self.cell: Cell = spec.build(EMBEDDING, hidden_size)
         self.readout = nn.Linear(self.cell.hidden_size, task.output.size)
 
-    def forward(self, inputs: Tensor, queries: Tensor) -> Tensor:
-        """The reference: inputs (T, B) or (T, B, D) to answers (Q, B, C), one step at a time."""
+    def features(self, inputs: Tensor) -> Tensor:
+        """Tokens (…) or reals (…, D) to what a step reads: the cell's inputs, projected if it splits its step."""
+        x: Tensor = self.encoder(inputs)
+        return self.cell.project(x) if has_projection(self.cell) else x
+
+    def start(self, batch_size: int, device: torch.device, dtype: torch.dtype) -> State:
+        """The state before the first step."""
+        return self.cell.initial_state(batch_size, device=device, dtype=dtype)
+
+    def advance(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step, from what `features` gave."""
+        return self.cell.recur(x, state) if has_projection(self.cell) else self.cell.step(x, state)
+
+    def outputs(self, inputs: Tensor, queries: Sequence[int]) -> Tensor:
+        """The reference: inputs (T, B) or (T, B, D) to the cell's outputs at the queries (Q, B, H)."""
         x = self.encoder(inputs)
-        state = self.cell.initial_state(x.shape[1], device=x.device, dtype=x.dtype)
-        outputs = []
-        for x_t in x.unbind():
+        state = self.start(inputs.shape[1], x.device, x.dtype)
+        asked, outputs = set(queries), []
+        for t, x_t in enumerate(x.unbind()):
             y, state = self.cell.step(x_t, state)
-            outputs.append(y)
-        return self.readout(torch.stack(outputs)[queries])
+            if t in asked:
+                outputs.append(y)
+        return torch.stack(outputs)
+
+    def forward(self, inputs: Tensor, queries: Sequence[int]) -> Tensor:
+        """Inputs (T, B) or (T, B, D) to answers (Q, B, C) at the queries, step by step."""
+        answers: Tensor = self.readout(self.outputs(inputs, queries))
+        return answers
 
 
 def build(spec: CellSpec, task: Task, hidden_size: int, repetition: int) -> Model:
@@ -56,7 +75,7 @@ def build(spec: CellSpec, task: Task, hidden_size: int, repetition: int) -> Mode
 @contextmanager
 def _seeded(*key: str | int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(Stream("weights", *key).integers(2**31, 1)[0]))
+        torch.default_generator.manual_seed(int(Stream("weights", *key).integers(2**31, 1)[0]))
         yield
 
 

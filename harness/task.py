@@ -147,9 +147,13 @@ class Task(ABC):
         """
         if split not in SPLITS:
             raise unknown("split", split, SPLITS)
+        self.require(gap)
+        return self.sample(Stream(self.id, split, repetition, gap, index), gap, size)
+
+    def require(self, gap: int) -> None:
+        """Raise UserError when the gap is below `min_gap`."""
         if gap < self.min_gap:
             raise UserError(f"{self.name} cannot have a gap of {gap}: its smallest gap is {self.min_gap}")
-        return self.sample(Stream(self.id, split, repetition, gap, index), gap, size)
 
     def render(self, batch: Batch, row: int) -> list[Span]:
         """The row as text, a span for each token, with its role and the answers asked for."""

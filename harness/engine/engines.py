@@ -1,0 +1,100 @@
+"""The ways to run a population's cells along their sequences: reference, eager and compiled.
+
+Letters: P members, T time, B batch, D input features, Q queries, H output features.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+from torch.utils._pytree import tree_leaves, tree_map
+
+from harness.cell import State
+from harness.engine import compiler
+from harness.engine.sequence import Run
+from harness.engine.stack import StackedModel
+from harness.engine.step import Step, trace
+
+
+class Untraceable(Exception):
+    """A cell's step cannot be vmapped or traced; the message says why."""
+
+
+class Reference:
+    """A loop over the members, and over the steps of each: what every other engine is tested against."""
+
+    name = "reference"
+
+    def run(
+        self, model: StackedModel, parameters: dict[str, Tensor], inputs: Tensor, queries: Sequence[int]
+    ) -> Tensor:
+        """Inputs (P, T, B) or (P, T, B, D) to the cells' outputs at the queries, (P, Q, B, H)."""
+        one = model.part("outputs")
+        members = ({name: p[i] for name, p in parameters.items()} for i in range(len(inputs)))
+        return torch.stack([one(p, x, queries) for p, x in zip(members, inputs, strict=True)])
+
+
+class Traced:
+    """The population's step as two traced graphs, run step after step.
+
+    memory: bytes that one pass may keep for its way back
+    """
+
+    def __init__(self, memory: int) -> None:
+        self.name = "eager"
+        self.memory = memory
+        self._steps: dict[tuple[int, ...], Step] = {}
+
+    def pays(self, seconds: float) -> bool:
+        """Whether to compile, with so many seconds of eager work ahead."""
+        return all(compiler.pays(step, seconds) for key, step in self._steps.items() if key[-1])
+
+    def compile(self) -> None:
+        """Compile the steps that are trained with, now and from now on. Raises where that fails."""
+        compiled = {k: compiler.compiled(step) for k, step in self._steps.items() if k[-1]}
+        self._steps.update(compiled)
+        self.name = "compiled"
+
+    def run(
+        self, model: StackedModel, parameters: dict[str, Tensor], inputs: Tensor, queries: Sequence[int]
+    ) -> Tensor:
+        """Inputs (P, T, B) or (P, T, B, D) to the cells' outputs at the queries, (P, Q, B, H)."""
+        training = torch.is_grad_enabled()
+        rows, like = inputs.shape[2], parameters["model.readout.weight"]
+        source, index = self._inputs(model, parameters, inputs)
+        start = model.part("start")
+        state = vmap(lambda p: start(p, rows, like.device, like.dtype))(parameters)
+        x = torch.zeros(len(inputs), rows, source.shape[-1], device=like.device, dtype=like.dtype)
+        step = self._step(model, parameters, x, state, training)
+        used = [parameters[name] for name in step.names]
+        leaves = [leaf.contiguous() for leaf in tree_leaves(state)]
+        memory = self.memory if training else 0
+        outputs: Tensor = Run.apply(step, queries, memory, source, index, len(used), *used, *leaves)
+        return outputs.transpose(0, 1)
+
+    def _inputs(
+        self, model: StackedModel, parameters: dict[str, Tensor], inputs: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """What the steps read: source and index, as for `Run`. Of tokens each word is projected once."""
+        features, members = vmap(model.part("features")), len(inputs)
+        if inputs.is_floating_point():
+            return features(parameters, inputs).transpose(0, 1).contiguous(), None
+        vocabulary = parameters["model.encoder.weight"].shape[1]
+        words = torch.arange(vocabulary, device=inputs.device).expand(members, vocabulary)
+        first = vocabulary * torch.arange(members, device=inputs.device)
+        index = (inputs + first[:, None, None]).transpose(0, 1).contiguous()
+        return features(parameters, words).flatten(0, 1).contiguous(), index
+
+    def _step(
+        self, model: StackedModel, parameters: dict[str, Tensor], x: Tensor, state: State, training: bool
+    ) -> Step:
+        key = (*x.shape, training)
+        if key not in self._steps:
+            cells = {name: p.detach() for name, p in parameters.items() if name.startswith("model.cell.")}
+            try:
+                step = trace(model.part("advance"), cells, x, tree_map(Tensor.detach, state))
+            except Exception as error:
+                raise Untraceable(str(error).strip().partition("\n")[0]) from error
+            self._steps[key] = compiler.compiled(step) if training and self.name == "compiled" else step
+        return self._steps[key]

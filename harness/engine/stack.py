@@ -1,0 +1,91 @@
+"""A population's models as one: a function of their stacked parameters.
+
+Letters: P members, N parameters of one member, R repetitions, T time, B batch, Q queries, C classes, V
+vocabulary.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.nn import functional as F
+
+from harness.engine.data import MemberBatch
+from harness.model import Model
+from harness.task import Classes, Real
+
+
+class _Part(nn.Module):
+    """One method of a model as a module, for `functional_call`."""
+
+    def __init__(self, model: Model, method: str) -> None:
+        super().__init__()
+        self.model = model
+        self.method = method
+
+    def forward(self, *arguments: Any) -> Any:
+        return getattr(self.model, self.method)(*arguments)
+
+
+class StackedModel:
+    """Models of one shape, as a function of their parameters (P, N).
+
+    engine: how the cells are run along their sequences
+    """
+
+    def __init__(self, template: Model, engine: "Engine") -> None:
+        self.template = template
+        self.engine = engine
+        self._shapes = {f"model.{name}": p.shape for name, p in self.template.named_parameters()}
+        self._sizes = [shape.numel() for shape in self._shapes.values()]
+
+    def parameters(self, flat: Tensor) -> dict[str, Tensor]:
+        """The flat parameters (P, N) by name, each (P, …)."""
+        parts, shapes = flat.split(self._sizes, dim=1), self._shapes.items()
+        return {
+            name: part.contiguous().view(-1, *shape)
+            for part, (name, shape) in zip(parts, shapes, strict=True)
+        }
+
+    def answers(self, flat: Tensor, batch: MemberBatch) -> Tensor:
+        """What the members answer, (P, Q, B, C)."""
+        parameters = self.parameters(flat)
+        outputs = self.engine.run(self, parameters, batch.inputs, batch.queries)  # (P, Q, B, H)
+        answers: Tensor = vmap(self.part("readout"))(parameters, outputs)
+        return answers
+
+    def part(self, method: str) -> Callable[..., Any]:
+        """A method of the model as a function of one member's parameters and the method's arguments."""
+        module = _Part(self.template, method)
+        return lambda parameters, *arguments: functional_call(module, parameters, arguments)
+
+    def losses(self, flat: Tensor, batch: MemberBatch, output: Classes | Real) -> Tensor:
+        """Each member's mean loss, (P,): cross-entropy for classes, squared error for reals."""
+        answers, targets = self.answers(flat, batch), batch.targets
+        if isinstance(output, Classes):
+            each = F.cross_entropy(answers.flatten(0, -2), targets.flatten(), reduction="none")
+        else:
+            each = F.mse_loss(answers.flatten(), targets.flatten(), reduction="none")
+        return each.view(len(flat), -1).mean(dim=1)
+
+    @torch.no_grad()
+    def correct(self, flat: Tensor, batch: MemberBatch, output: Classes | Real) -> Tensor:
+        """How many answers of each member are right, (P,)."""
+        answers, targets = self.answers(flat, batch), batch.targets
+        if isinstance(output, Classes):
+            right = answers.argmax(dim=-1) == targets
+        else:
+            right = (answers.squeeze(-1) - targets).abs() < output.tolerance
+        return right.flatten(1).sum(dim=1)
+
+
+class Engine(Protocol):
+    """A way to run the cells of a population along their sequences."""
+
+    def run(
+        self, model: StackedModel, parameters: dict[str, Tensor], inputs: Tensor, queries: Sequence[int]
+    ) -> Tensor:
+        """Inputs (P, T, B) or (P, T, B, D) to the cells' outputs at the queries, (P, Q, B, H)."""
+        ...

@@ -1,0 +1,238 @@
+"""Training and scoring a population."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from harness.cell import Cell, count_parameters
+from harness.engine.data import MemberBatch, Source
+from harness.engine.engines import Reference, Traced, Untraceable
+from harness.engine.optimizer import StackedAdam
+from harness.engine.population import Check, Count, Population, Progress, Trained
+from harness.engine.stack import StackedModel
+from harness.model import build
+from harness.protocol import CHECK_ROWS, CHECKS, SCORE_BATCH
+from harness.task import Split
+
+SCORED: tuple[Split, ...] = ("validation", "test")
+BLOCK_BYTES = 2 << 20
+"""What a block of members may touch in a step on a CPU: about what its nearest caches hold."""
+MEASURED = range(4, 13)
+"""The updates whose time tells whether compiling pays."""
+
+EngineName = Literal["auto", "reference", "eager", "compiled"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How, not what, to train: none of it changes a result beyond rounding."""
+
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+    engine: EngineName = "auto"
+    memory: int = 2 << 30
+    """Bytes that the residuals of one pass may take."""
+    steps_ahead: int = 0
+    """Steps of other populations that a compiled step will be used for too."""
+
+
+def train(
+    population: Population,
+    settings: Settings,
+    *,
+    report: Callable[[Progress], None] = lambda progress: None,
+    note: Callable[[str], None] = lambda line: None,
+) -> list[Trained]:
+    """Train and score every member; one result each, in their order.
+
+    report: told of every update; note: told in one line of a slower way that had to be taken
+    An exception that the cell raises comes through.
+    """
+    return _Training(population, settings, report, note).run()
+
+
+class _Training:
+    """One population on its way. The tensors stay on the device; they are read at the checks only."""
+
+    def __init__(
+        self,
+        population: Population,
+        settings: Settings,
+        report: Callable[[Progress], None],
+        note: Callable[[str], None],
+    ) -> None:
+        self.population, self.settings, self.report, self.note = population, settings, report, note
+        members, device, dtype = population.members, settings.device, settings.dtype
+        repetitions = [m.repetition for m in members]
+        models = {
+            r: build(population.spec, population.task, population.hidden_size, r).to(device, dtype)
+            for r in set(repetitions)
+        }
+        flat = {
+            r: torch.cat([p.detach().flatten() for p in model.parameters()]) for r, model in models.items()
+        }
+        rates = torch.tensor([m.lr for m in members], device=device, dtype=dtype)
+        self.adam = StackedAdam(torch.stack([flat[r] for r in repetitions]), rates, population.protocol)
+        self.source = Source(population.task, repetitions, device, dtype)
+        self.trained = [Trained() for _ in members]
+        self.in_a_row = [0] * len(members)
+        self.engine: Reference | Traced = (
+            Reference() if settings.engine == "reference" else Traced(settings.memory)
+        )
+        template = models[repetitions[0]]
+        self.model = StackedModel(template, self.engine)
+        self.block_size = _block_size(template.cell, len(members), population.protocol.batch_size, device)
+        self.blocks = self._blocks(range(len(members)))
+
+    def run(self) -> list[Trained]:
+        start = time.perf_counter()
+        protocol = self.population.protocol
+        every = max(1, protocol.updates // CHECKS)
+        losses, since = torch.zeros_like(self.adam.rates[:, 0]), 0
+        loss = accuracy = None
+        seconds, steps = 0.0, 0
+        for update, batch in enumerate(self.source.ahead(self._requests()), 1):
+            began = time.perf_counter()
+            losses += self._attempt(lambda: self._update(update, batch))  # noqa: B023
+            since += 1
+            if update in MEASURED:
+                seconds, steps = seconds + time.perf_counter() - began, steps + batch.inputs.shape[1]
+            if update == MEASURED[-1]:
+                self._consider(seconds / steps, (protocol.updates - update) * steps // len(MEASURED))
+            if update % every == 0 or update == protocol.updates:
+                loss, accuracy = self._check(update, losses / since)
+                losses, since = torch.zeros_like(losses), 0
+                self.blocks = self._blocks(self._training())
+            training = len(self._training())
+            self.report(Progress(update, protocol.updates, training, len(self.trained), loss, accuracy))
+            if not training:
+                break
+        self._score()
+        for trained in self.trained:
+            trained.seconds = (time.perf_counter() - start) / len(self.trained)
+            trained.engine = self.engine.name
+        return self.trained
+
+    def _requests(self) -> Iterator[tuple[Split, int, int, int]]:
+        protocol = self.population.protocol
+        for update in range(1, protocol.updates + 1):
+            yield "train", self.population.training_gap(update), update, protocol.batch_size
+
+    def _update(self, update: int, batch: MemberBatch) -> Tensor:
+        """One update of every member still training; the losses (P,)."""
+        gradient = torch.zeros_like(self.adam.parameters)
+        losses = torch.zeros_like(self.adam.rates[:, 0])
+        for block in self.blocks:
+            flat = self.adam.parameters[block].requires_grad_()
+            of_block = self.model.losses(flat, batch.of(block), self.population.task.output)
+            (gradient[block],) = torch.autograd.grad(of_block.sum(), flat)
+            losses[block] = of_block.detach()
+        self.adam.step(update, losses, gradient)
+        return losses
+
+    def _check(self, update: int, losses: Tensor) -> tuple[float | None, float | None]:
+        """Note who diverged and who has solved the task; the means over those who trained until now."""
+        protocol, gaps = self.population.protocol, self.population.trained_gaps
+        counts = [self._count("validation", gap, -update, max(1, CHECK_ROWS // len(gaps))) for gap in gaps]
+        n = sum(n for n, _ in counts)
+        accuracies = (torch.stack([right for _, right in counts]).sum(dim=0) / n).tolist()
+        seen = []
+        for i in self._training():
+            trained = self.trained[i]
+            trained.updates = update
+            if diverged_at := int(self.adam.diverged_at[i]):
+                trained.outcome, trained.diverged_at, trained.updates = "diverged", diverged_at, diverged_at
+                continue
+            trained.checks.append(Check(update, float(losses[i]), accuracies[i]))
+            seen.append(trained.checks[-1])
+            self.in_a_row[i] = self.in_a_row[i] + 1 if accuracies[i] >= protocol.solved_accuracy else 0
+            if self.in_a_row[i] == protocol.solved_checks:
+                trained.solved_at = update
+                self.adam.training[i] = False
+        if not seen:
+            return None, None
+        return sum(c.loss for c in seen) / len(seen), sum(c.accuracy for c in seen) / len(seen)
+
+    def _score(self) -> None:
+        """Count the right answers of every member that did not diverge, at every gap of both splits."""
+        p = self.population
+        for split in SCORED:
+            for gap in p.scored_gaps:
+                n, right = 0, torch.zeros(len(self.trained), dtype=torch.int64, device=self.settings.device)
+                for index, first in enumerate(range(0, p.protocol.rows, SCORE_BATCH)):
+                    asked, counted = self._count(split, gap, index, min(SCORE_BATCH, p.protocol.rows - first))
+                    n, right = n + asked, right + counted
+                for trained, n_correct in zip(self.trained, right.tolist(), strict=True):
+                    if trained.outcome == "finished":
+                        trained.counts = {**trained.counts, (split, gap): Count(n, n_correct)}
+
+    def _count(self, split: Split, gap: int, index: int, rows: int) -> tuple[int, Tensor]:
+        """How many answers a batch asks of a member, and how many each gave right (P,)."""
+        batch = self.source.draw(split, gap, index, rows)
+        right = torch.zeros(len(self.trained), dtype=torch.int64, device=self.settings.device)
+
+        def count() -> Tensor:
+            for block in self._blocks(range(len(self.trained))):
+                flat, output = self.adam.parameters[block], self.population.task.output
+                right[block] = self.model.correct(flat, batch.of(block), output)
+            return right
+
+        return batch.targets[0].numel(), self._attempt(count)
+
+    def _training(self) -> list[int]:
+        """The members that have neither diverged nor solved their task, as of the last check."""
+        return [i for i, t in enumerate(self.trained) if t.diverged_at is None and t.solved_at is None]
+
+    def _blocks(self, members: Sequence[int]) -> list[Tensor]:
+        """The members in blocks; where compiled all of one size, the last filled up with its last member."""
+        size = self.block_size
+        blocks = [list(members[i : i + size]) for i in range(0, len(members), size)]
+        if self.engine.name == "compiled":
+            blocks = [block + block[-1:] * (size - len(block)) for block in blocks]
+        return [torch.tensor(block, device=self.settings.device) for block in blocks]
+
+    def _attempt(self, work: Callable[[], Tensor]) -> Tensor:
+        """Do it; where machine or cell do not allow this way, go on in a slower one."""
+        while True:
+            try:
+                return work()
+            except Untraceable as error:
+                self.note(f"{self.population.spec.id} trains one member at a time: {error}")
+                self.engine = self.model.engine = Reference()
+            except RuntimeError as error:
+                if self.block_size == 1 or not _out_of_memory(error):
+                    raise
+                self.block_size = (self.block_size + 1) // 2
+                self.note(f"out of memory: {self.population.spec.id} goes on in blocks of {self.block_size}")
+            self.blocks = self._blocks(self._training())
+
+    def _consider(self, seconds: float, steps: int) -> None:
+        """Compile where that pays, or is asked for: a step takes so long, and so many are ahead."""
+        if not isinstance(self.engine, Traced):
+            return
+        forced = self.settings.engine == "compiled"
+        ahead = seconds * (steps + self.settings.steps_ahead)
+        if forced or (self.settings.engine == "auto" and self.engine.pays(ahead)):
+            try:
+                self.engine.compile()
+            except Exception as error:
+                self.note(f"{self.population.spec.id} is not compiled: {str(error).strip().splitlines()[0]}")
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _block_size(cell: Cell, members: int, rows: int, device: torch.device) -> int:
+    """How many members run at once: all on a GPU; on a CPU as many as its caches hold, evenly divided."""
+    if device.type != "cpu":
+        return members
+    width = sum(p.shape[0] for p in cell.parameters() if p.dim() > 1)
+    size = 4 * (2 * count_parameters(cell) + rows * (2 * width + 6 * cell.hidden_size))
+    blocks = math.ceil(members * size / BLOCK_BYTES)
+    return math.ceil(members / blocks)
