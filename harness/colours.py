@@ -4,10 +4,10 @@ import hashlib
 
 _PUBLISHED = {
     "rnn": ("#ED6E12", "triangle-up"),
-    "lstm": ("#6154A8", "square"),
+    "lstm": ("#5B5FC8", "square"),
     "gru": ("#439692", "circle"),
     "depth-gated": ("#AB79F5", "diamond"),
-    "clockwork": ("#855831", "triangle-down"),
+    "clockwork": ("#8C5D30", "triangle-down"),
 }
 """Apart from each other with red-green blindness too, and from a white and a dark page, as are the others."""
 _COLOURS = (

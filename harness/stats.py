@@ -111,7 +111,8 @@ def select(scores: "pd.DataFrame") -> "pd.DataFrame":
 def curves(scores: "pd.DataFrame") -> "pd.DataFrame":
     """Accuracy against gap of every entry, on test, at the selected learning rates: a row per gap.
 
-    Columns: those of an entry, gap, accuracy, low, high, chance, repetitions, failed, lr, extrapolated.
+    Columns: those of an entry, gap, accuracy, low, high, chance, repetitions, failed, lr, extrapolated; and
+    train, `fixed` where every gap has a model of its own, `mixed` where one answers at all.
     """
     return _curves(_tested(scores))
 
@@ -183,6 +184,17 @@ def rates_text(lr: float | dict[int, float]) -> str:
     return ", ".join(f"{rate:g}" for rate in sorted(set(lr.values() if isinstance(lr, dict) else [lr])))
 
 
+def failures(runs: "pd.DataFrame") -> list[str]:
+    """A line for every run that failed: which, when and, as far as it is known, why."""
+    lines = []
+    for run in runs[runs["outcome"] != "finished"].itertuples():
+        gap = "" if np.isnan(run.gap) else f" gap {run.gap:.0f},"
+        when = "" if np.isnan(run.outcome_update) else f" at update {run.outcome_update:.0f}"
+        why = f": {run.reason}" if isinstance(run.reason, str) else ""
+        lines.append(f"{run.cell}:{gap} lr {run.lr:g}, repetition {run.repetition} {run.outcome}{when}{why}")
+    return lines
+
+
 def _tested(scores: "pd.DataFrame") -> "pd.DataFrame":
     """The test rows of the selected learning rates, with their accuracy; failed runs are marked."""
     test = scores[scores["split"] == "test"].merge(select(scores), on=[*_CHOICE, "lr"])
@@ -190,6 +202,7 @@ def _tested(scores: "pd.DataFrame") -> "pd.DataFrame":
         accuracy=accuracy(test),
         failed=test["n_correct"].isna(),
         extrapolated=test["extrapolated"].astype(bool),
+        train=np.where(test["trained_gap"].isna(), "mixed", "fixed"),
     )
 
 
@@ -204,6 +217,7 @@ def _curves(test: "pd.DataFrame") -> "pd.DataFrame":
         failed=("failed", "sum"),
         lr=("lr", "first"),
         extrapolated=("extrapolated", "first"),
+        train=("train", "first"),
     )
     spread = (points.pop(name) for name in ("std", "least", "most"))
     low, high = _interval(points["repetitions"], points["accuracy"], *spread, points["chance"])
@@ -244,7 +258,7 @@ def _areas(test: "pd.DataFrame") -> "pd.DataFrame":
         chance, beyond = at["chance"].to_numpy(), at["extrapolated"].to_numpy()
         rates = at["lr"].to_dict()
         row = dict(zip(ENTRY, key, strict=True))
-        row |= {"lr": rates if at["trained_gap"].notna().all() else next(iter(rates.values()))}
+        row |= {"lr": rates if (at["train"] == "fixed").all() else next(iter(rates.values()))}
         row |= {"repetitions": len(table)}
         if len(table):
             area = gap_auc(gaps, values, chance)

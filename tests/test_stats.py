@@ -226,7 +226,7 @@ class TestCurves:
         )
         assert list(points.columns) == [
             *("cell", "task", "protocol", "division", "hidden_size", "gap", "accuracy", "low", "high"),
-            *("chance", "repetitions", "failed", "lr", "extrapolated"),
+            *("chance", "repetitions", "failed", "lr", "extrapolated", "train"),
         ]  # fmt: skip
 
     def test_failed_runs_are_chance_and_counted(self):
@@ -237,6 +237,8 @@ class TestCurves:
     def test_marks_extrapolated_gaps(self):
         points = stats.curves(table({(g, 0.01): (0.5,) for g in (2, 64, 128)}, mixed=True))
         assert points["extrapolated"].tolist() == [False, False, True]
+        assert points["train"].unique().tolist() == ["mixed"]
+        assert stats.curves(table({(2, 0.01): (0.5,)}))["train"].tolist() == ["fixed"]
 
     def test_of_nothing_is_empty_and_has_its_columns(self):
         points = stats.curves(scores([]))

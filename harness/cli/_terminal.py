@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.colours import colour
-from harness.stats import horizon_text, interval_name, rates_text
+from harness.stats import failures, horizon_text, interval_name, rates_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,12 +180,8 @@ def _table(columns: Iterable[str]) -> Table:
 
 
 def _print_failures(console: Console, runs: "pd.DataFrame") -> None:
-    failed = runs[runs["outcome"] != "finished"]
-    for run in failed.head(_SHOWN).itertuples():
-        where = "" if np.isnan(run.gap) else f" gap {run.gap:.0f},"
-        when = "" if np.isnan(run.outcome_update) else f" at update {run.outcome_update:.0f}"
-        why = f": {run.reason}" if isinstance(run.reason, str) else ""
-        what = f"{run.cell}:{where} lr {run.lr:g}, repetition {run.repetition} {run.outcome}{when}{why}"
-        console.print(what, style="red", highlight=False, markup=False, soft_wrap=True)
-    if len(failed) > _SHOWN:
-        console.print(f"and {len(failed) - _SHOWN} more", style="red", highlight=False)
+    lines = failures(runs)
+    if len(lines) > _SHOWN:
+        lines[_SHOWN:] = [f"and {len(lines) - _SHOWN} more"]
+    for line in lines:
+        console.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
