@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from harness.cell import Cell as Cell
     from harness.errors import UserError as UserError
     from harness.protocol import Protocol as Protocol
+    from harness.runner import run as run
     from harness.task import Batch as Batch
     from harness.task import Role as Role
     from harness.task import Task as Task
@@ -19,6 +20,7 @@ _HOMES = {
     "Cell": "harness.cell",
     "UserError": "harness.errors",
     "Protocol": "harness.protocol",
+    "run": "harness.runner",
     "Batch": "harness.task",
     "Role": "harness.task",
     "Task": "harness.task",

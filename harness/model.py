@@ -37,7 +37,7 @@ class Model(nn.Module):
         self.readout = nn.Linear(self.cell.hidden_size, task.output.size)
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Tokens (…) or reals (…, D) to what a step reads: the cell's inputs, projected if it splits its step."""
+        """Tokens (…) or reals (…, D) to what a step reads: inputs of the cell, projected if it projects."""
         x: Tensor = self.encoder(inputs)
         return self.cell.project(x) if has_projection(self.cell) else x
 

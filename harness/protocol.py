@@ -78,7 +78,8 @@ class Protocol:
     def id(self) -> str:
         """`quick@1`, or `quick@1[updates=500]` where it was varied: never to be mixed with the named one."""
         named, here = asdict(PROTOCOLS[self.name]), asdict(self)
-        del here["repetitions"]
+        for key in ("repetitions", "max_gap") if self.train == "fixed" else ("repetitions",):
+            del here[key]
         varied = {key: spell(value) for key, value in here.items() if value != named[key]}
         return str(Id(self.name, str(self.version), dict(sorted(varied.items()))))
 

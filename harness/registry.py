@@ -94,6 +94,11 @@ class CellSpec:
             options["layers"] = str(self.layers)
         return str(Id(self.name, None, dict(sorted(options.items()))))
 
+    @property
+    def reference(self) -> str:
+        """What finds this cell from anywhere: its file's path with its options."""
+        return f"{self.file.path}{self.id.removeprefix(self.name)}"
+
     def widths(self, low: int, high: int) -> Iterable[int]:
         """The hidden sizes in [low, high] that the cell admits with these options."""
         with self._refusals():

@@ -25,8 +25,6 @@ BLOCK_BYTES = 2 << 20
 MEASURED = range(4, 13)
 """The updates whose time tells whether compiling pays."""
 
-EngineName = Literal["auto", "reference", "eager", "compiled"]
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -34,7 +32,7 @@ class Settings:
 
     device: torch.device
     dtype: torch.dtype = torch.float32
-    engine: EngineName = "auto"
+    engine: Literal["auto", "reference", "eager", "compiled"] = "auto"
     memory: int = 2 << 30
     """Bytes that the residuals of one pass may take."""
     steps_ahead: int = 0

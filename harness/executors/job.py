@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from harness.engine import Trained
 
 
+EngineName = Literal["auto", "reference", "eager", "compiled"]
+"""How the cells are run; `auto` compiles where that pays."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A population to train. The worker finds the cell by its file and refuses another version of it."""
@@ -24,16 +28,6 @@ class Job:
     """Repetition and learning rate of each."""
     cost: float
     """Steps of one member, times members: what jobs are ordered and divided by."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How the jobs of one request are run."""
-
-    device: str
-    engine: str
-    memory: int | None
-    """Bytes for all workers together; the machine's choice if None."""
 
 
 class Done(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any
 
-from harness.executors.job import Failed, Job, Outcome, Plan
+from harness.executors.job import Failed, Job, Outcome
 from harness.registry import ROOT
 
 _START = f"import sys; sys.path.append({str(ROOT)!r}); from harness.executors.worker import main; main()"
@@ -53,27 +53,41 @@ def divide(jobs: Sequence[Job], workers: int) -> list[Job]:
 
 
 class Pool:
-    """The workers of a request. Started empty-handed, so that they get ready while the driver plans."""
+    """The workers of a request. They may be started before it is known what they will do.
 
-    def __init__(self, plan: Plan) -> None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.size = cores if plan.device == "cpu" else 1
-        self.threads = max(1, cores // self.size)
-        memory = plan.memory or _free_memory() // 2
-        self.settings = {"device": plan.device, "engine": plan.engine, "memory": memory // self.size}
+    memory: bytes for all workers together; half of what is free if None
+    """
+
+    def __init__(self, engine: str, memory: int | None) -> None:
+        self.engine = engine
+        self.memory = memory or _free_memory() // 2
+        self.device = ""
+        self.size = 0
         self.workers: list[_Worker] = []
 
     def __enter__(self) -> "Pool":
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
         for worker in self.workers:
             worker.stop()
+        self.workers = []
 
-    def start(self, count: int) -> None:
-        """Have so many workers, if there may be so many."""
-        while len(self.workers) < min(count, self.size):
-            self.workers.append(_Worker(self.threads, self.settings))
+    def start(self, device: str) -> None:
+        """Have workers for this device: one for each core, or one for a GPU."""
+        if device == self.device:
+            return
+        self._stop()
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.device, self.size = device, cores if device == "cpu" else 1
+        self.workers = [self._worker() for _ in range(self.size)]
+
+    def _worker(self) -> _Worker:
+        settings = {"device": self.device, "engine": self.engine, "memory": self.memory // self.size}
+        return _Worker(1 if self.device == "cpu" else max(1, (os.cpu_count() or 1) // self.size), settings)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, str, Any]]:
         """Run the jobs, in their order; yields (number of the job, kind, content) as it comes.
@@ -83,7 +97,8 @@ class Pool:
         """
         left = list(enumerate(jobs))
         while left or any(worker.job is not None for worker in self.workers):
-            self.start(len(left))
+            while len(self.workers) < min(self.size, len(left)):
+                self.workers.append(self._worker())
             for worker in self.workers:
                 if worker.job is None and left:
                     worker.job, job = left.pop(0)

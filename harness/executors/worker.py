@@ -1,7 +1,7 @@
 """A worker: a process that trains one population after another, and dies with its driver.
 
-It is started as `python -c … FD`, reads jobs from the connection with that file descriptor, and writes messages
-`(kind, content)` to it: `progress`, `note`, and at last `outcome`.
+It is started as `python -c … FD`, reads jobs from the connection of that file descriptor, and writes
+messages `(kind, content)` to it: `progress`, `note`, and at last `outcome`.
 """
 
 import ctypes
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _keep_memory() -> None:
-    """Have glibc keep what is freed: giving pages back, to fault them in again at the next update, is slow."""
+    """Have glibc keep what is freed: giving pages back, to fault them in again at once, is slow."""
     m_trim_threshold, m_mmap_threshold = -1, -3
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -54,7 +54,7 @@ def work(job: Job, settings: dict[str, Any], connection: Connection) -> Outcome:
     from harness.protocol import Protocol
     from harness.registry import find_cell, find_task
 
-    device = torch.device(settings.pop("device"))
+    device = torch.device(settings["device"])
     began, told, update = time.perf_counter(), 0.0, 0
 
     def report(progress: Progress) -> None:
@@ -81,7 +81,7 @@ def work(job: Job, settings: dict[str, Any], connection: Connection) -> Outcome:
         )
         trained = train(
             population,
-            Settings(device, **settings),
+            Settings(**{**settings, "device": device}),
             report=report,
             note=lambda line: connection.send(("note", line)),
         )
