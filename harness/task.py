@@ -129,8 +129,11 @@ class Task(ABC):
         """The exact accuracy of the best answer that ignores the cue."""
 
     @abstractmethod
-    def sample(self, stream: Stream, gap: int, size: int) -> Batch:
-        """Draw `size` rows of this gap from the stream, and from nothing else."""
+    def sample(self, stream: Stream, layout: Stream, gap: int, size: int) -> Batch:
+        """Draw `size` rows of this gap from the streams, and from nothing else.
+
+        layout: the same for every repetition; what sets the length or the queries is drawn from it
+        """
 
     @abstractmethod
     def solve(self, batch: Batch) -> NDArray[Any]:
@@ -143,12 +146,14 @@ class Task(ABC):
     def batch(self, split: Split, repetition: int, gap: int, index: int, size: int) -> Batch:
         """Batch number `index` of a split: a pure function of the arguments.
 
-        Raises UserError when the gap is below `min_gap`.
+        Its length and queries are the same in every repetition, which can so train side by side. Raises
+        UserError when the gap is below `min_gap`.
         """
         if split not in SPLITS:
             raise unknown("split", split, SPLITS)
         self.require(gap)
-        return self.sample(Stream(self.id, split, repetition, gap, index), gap, size)
+        stream = Stream(self.id, split, repetition, gap, index)
+        return self.sample(stream, Stream(self.id, split, "layout", gap, index), gap, size)
 
     def require(self, gap: int) -> None:
         """Raise UserError when the gap is below `min_gap`."""

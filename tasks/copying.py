@@ -65,7 +65,7 @@ class Copy(Task):
         """One of eight symbols."""
         return 1 / len(SYMBOLS)
 
-    def sample(self, stream: Stream, gap: int, size: int) -> Batch:
+    def sample(self, stream: Stream, layout: Stream, gap: int, size: int) -> Batch:
         """Payload, filler and recall markers, in this order."""
         k, symbols = self._k, len(SYMBOLS)
         payload = np.stack([stream.balanced(symbols, size) for _ in range(k)])  # (k, B)
