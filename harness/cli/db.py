@@ -35,25 +35,20 @@ def where(db: str | None, as_json: bool) -> None:
     """
     database = Database(db)
     path, revision = database.path, database.revision()
-    facts = {
-        "store": str(path.resolve()) if path else database.name,
-        "bytes": path.stat().st_size if path and path.exists() else None,
-        "revision": revision,
-        "newest_revision": REVISION,
-        **(Store(database).counts() if revision == REVISION else {}),
-    }
+    size = path.stat().st_size if path and path.exists() else None
+    counts = Store(database).counts() if revision == REVISION else {}
+    place = str(path.resolve()) if path else database.name
     if as_json:
+        facts = {"store": place, "bytes": size, "revision": revision, "newest_revision": REVISION, **counts}
         click.echo(json.dumps(facts))
         return
-    state = "none yet" if revision is None else f"{revision}, newest {REVISION}"
-    lines = {"store": facts["store"], "revision": state}
-    if facts["bytes"] is not None:
-        lines["size"] = f"{facts['bytes'] / 1e6:.1f} MB"
-    if "runs" in facts:
-        lines["runs"] = f"{facts['runs']:,}, and {facts['retracted']:,} retracted"
-        lines["attempts"] = f"{facts['attempts']:,}"
-    for name, value in lines.items():
-        click.echo(f"{name:9} {value}")
+    click.echo(f"store     {place}")
+    click.echo(f"revision  {'none yet' if revision is None else f'{revision}, newest {REVISION}'}")
+    if size is not None:
+        click.echo(f"size      {size / 1e6:.1f} MB")
+    if counts:
+        click.echo(f"runs      {counts['runs']:,}, and {counts['retracted']:,} retracted")
+        click.echo(f"attempts  {counts['attempts']:,}")
 
 
 @command.command()

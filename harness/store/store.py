@@ -212,7 +212,7 @@ class Store:
         query = (
             sa.select(points.c.run_id.label("run"), *list(points.c)[1:])
             .where(self.database.among(points.c.run_id, map(int, run_ids)))
-            .order_by(points.c.run_id, points.c.update)
+            .order_by(points.c.run_id, points.c["update"])
         )
         with self.database.transaction() as connection:
             return frame(connection, query)
