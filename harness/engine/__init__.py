@@ -9,7 +9,6 @@ NUMERICS = 1
 __all__ = [
     "NUMERICS",
     "Count",
-    "EngineName",
     "Member",
     "Population",
     "Progress",

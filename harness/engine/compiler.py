@@ -1,4 +1,4 @@
-"""Compiling a step, where it pays."""
+"""Making a step quicker to run: compiled where that pays, and recorded as CUDA graphs on a GPU."""
 
 import hashlib
 import os
@@ -33,6 +33,11 @@ def compiled(step: Step) -> Step:
     return replace(step, forward=forward, backward=backward)
 
 
+def recorded(step: Step) -> Step:
+    """On a GPU, the step as two CUDA graphs: each is one launch, whatever the length of the sequence."""
+    return replace(step, forward=_record(step.forward), backward=_record(step.backward))
+
+
 def pays(step: Step, eager_seconds: float) -> bool:
     """Whether to compile a step when so much eager work with it is ahead."""
     marker = _marker(step)
@@ -44,23 +49,58 @@ def _compile(graph: Graph) -> Graph:
     from torch._inductor import compile as inductor
 
     assert isinstance(graph, fx.GraphModule)
+    examples = _examples(graph)
     with torch.no_grad():
-        run: Graph = inductor(graph, [_example(node) for node in _inputs(graph)])
-    return run
+        run: Graph = inductor(graph, list(examples))
+    return _record(run, examples) if examples[0].is_cuda else run
 
 
-def _inputs(graph: fx.GraphModule) -> list[fx.Node]:
-    return [node for node in graph.graph.nodes if node.op == "placeholder"]
+@torch.no_grad()
+def _record(run: Graph, examples: list[Tensor] | None = None) -> Graph:
+    """What runs, as a CUDA graph with inputs and outputs of its own."""
+    if examples is None:
+        assert isinstance(run, fx.GraphModule)
+        examples = _examples(run)
+    inputs = examples
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            run(*inputs)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(
+        graph, capture_error_mode="thread_local"
+    ):  # data may be pinned in a thread meanwhile
+        outputs = list(run(*inputs))
+
+    def replay(*arguments: Tensor) -> list[Tensor]:
+        torch._foreach_copy_(inputs, list(arguments))
+        graph.replay()
+        fresh = [torch.empty_like(output) for output in outputs]
+        torch._foreach_copy_(fresh, outputs)
+        return fresh
+
+    return replay
 
 
-def _example(node: fx.Node) -> Tensor:
-    like = node.meta["val"]
-    return torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device=like.device)
+def _inputs(graph: fx.GraphModule) -> list[Tensor]:
+    """What the inputs looked like when the graph was traced."""
+    return [node.meta["val"] for node in graph.graph.nodes if node.op == "placeholder"]
+
+
+def _examples(graph: fx.GraphModule) -> list[Tensor]:
+    return [
+        torch.zeros_like(torch.empty_strided(v.shape, v.stride(), dtype=v.dtype, device=v.device))
+        for v in _inputs(graph)
+    ]
 
 
 def _marker(step: Step) -> Path:
     """The file that says that a step like this was compiled here before."""
-    graphs = [g for g in (step.forward, step.backward) if isinstance(g, fx.GraphModule)]
-    text = repr((torch.__version__, [([str(n.meta["val"]) for n in _inputs(g)], g.code) for g in graphs]))
+    whole: list[object] = [torch.__version__]
+    for graph in (step.forward, step.backward):
+        assert isinstance(graph, fx.GraphModule)
+        whole += [graph.code, [str(v) for v in _inputs(graph)], [c.tolist() for c in graph.buffers()]]
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache, "recurrent-harness", hashlib.sha256(text.encode()).hexdigest()[:24])
+    return Path(cache, "recurrent-harness", hashlib.sha256(repr(whole).encode()).hexdigest()[:24])

@@ -96,5 +96,9 @@ class Traced:
                 step = trace(model.part("advance"), cells, x, tree_map(Tensor.detach, state))
             except Exception as error:
                 raise Untraceable(str(error).strip().partition("\n")[0]) from error
-            self._steps[key] = compiler.compiled(step) if training and self.name == "compiled" else step
+            if training and self.name == "compiled":
+                step = compiler.compiled(step)
+            elif x.is_cuda:
+                step = compiler.recorded(step)
+            self._steps[key] = step
         return self._steps[key]
