@@ -1,6 +1,7 @@
 """`harness tasks`."""
 
 import json
+from typing import Any
 
 import click
 
@@ -16,7 +17,7 @@ def command(as_json: bool) -> None:
     Example: harness tasks
     """
     in_suite = {id.partition("[")[0].partition("@")[0] for id in suite()}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, cls in task_classes().items():
         task = cls()
         options = ", ".join(f"{f}={v}" for f, v in vars(task).items())
