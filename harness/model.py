@@ -60,6 +60,12 @@ class Model(nn.Module):
                 outputs.append(y)
         return torch.stack(outputs)
 
+    def unrolled(self, inputs: Tensor, queries: Sequence[int]) -> Tensor:
+        """The same as `outputs`, by the cell's own `unroll`."""
+        x = self.encoder(inputs)
+        y, _ = self.cell.unroll(x, self.start(inputs.shape[1], x.device, x.dtype))
+        return y[list(queries)]
+
     def forward(self, inputs: Tensor, queries: Sequence[int]) -> Tensor:
         """Inputs (T, B) or (T, B, D) to answers (Q, B, C) at the queries, step by step."""
         answers: Tensor = self.readout(self.outputs(inputs, queries))

@@ -3,7 +3,7 @@
 Letters: P members, T time, B batch, D input features, Q queries, H output features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -35,26 +35,50 @@ class Reference:
         return torch.stack([one(p, x, queries) for p, x in zip(members, inputs, strict=True)])
 
 
+class Unrolled:
+    """The cell's own `unroll` of the whole sequence, vmapped over the members or, failing that, in a loop."""
+
+    name = "unroll"
+
+    def __init__(self) -> None:
+        self._vmapped = True
+
+    def run(
+        self, model: StackedModel, parameters: dict[str, Tensor], inputs: Tensor, queries: Sequence[int]
+    ) -> Tensor:
+        """Inputs (P, T, B) or (P, T, B, D) to the cells' outputs at the queries, (P, Q, B, H)."""
+        one = model.part("unrolled")
+        if self._vmapped:
+            try:
+                outputs: Tensor = vmap(lambda p, x: one(p, x, queries))(parameters, inputs)
+                return outputs
+            except RuntimeError:
+                self._vmapped = False
+        members = ({name: p[i] for name, p in parameters.items()} for i in range(len(inputs)))
+        return torch.stack([one(p, x, queries) for p, x in zip(members, inputs, strict=True)])
+
+
 class Traced:
     """The population's step as two traced graphs, run step after step.
 
     memory: bytes that one pass may keep for its way back
+    compile: whether the steps that are trained with are compiled; told in a `note` where that fails
     """
 
-    def __init__(self, memory: int) -> None:
-        self.name = "eager"
-        self.memory = memory
-        self._steps: dict[tuple[int, ...], Step] = {}
+    def __init__(
+        self, memory: int, *, compile: bool = False, note: Callable[[str], None] = lambda line: None
+    ) -> None:
+        self.memory, self.note = memory, note
+        self.name = "compiled" if compile else "eager"
+        self._steps: dict[tuple[int | str, ...], Step] = {}
+
+    def compile(self) -> None:
+        """Compile the steps that are trained with from now on."""
+        self.name = "compiled"
 
     def pays(self, seconds: float) -> bool:
         """Whether to compile, with so many seconds of eager work ahead."""
         return all(compiler.pays(step, seconds) for key, step in self._steps.items() if key[-1])
-
-    def compile(self) -> None:
-        """Compile the steps that are trained with, now and from now on. Raises where that fails."""
-        compiled = {k: compiler.compiled(step) for k, step in self._steps.items() if k[-1]}
-        self._steps.update(compiled)
-        self.name = "compiled"
 
     def run(
         self, model: StackedModel, parameters: dict[str, Tensor], inputs: Tensor, queries: Sequence[int]
@@ -89,16 +113,21 @@ class Traced:
     def _step(
         self, model: StackedModel, parameters: dict[str, Tensor], x: Tensor, state: State, training: bool
     ) -> Step:
-        key = (*x.shape, training)
+        key = (*x.shape, self.name, training)
         if key not in self._steps:
             cells = {name: p.detach() for name, p in parameters.items() if name.startswith("model.cell.")}
             try:
                 step = trace(model.part("advance"), cells, x, tree_map(Tensor.detach, state))
             except Exception as error:
                 raise Untraceable(str(error).strip().partition("\n")[0]) from error
-            if training and self.name == "compiled":
-                step = compiler.compiled(step)
-            elif x.is_cuda:
-                step = compiler.recorded(step)
-            self._steps[key] = step
+            self._steps[key] = self._prepared(step, training)
         return self._steps[key]
+
+    def _prepared(self, step: Step, training: bool) -> Step:
+        if training and self.name == "compiled":
+            try:
+                return compiler.compiled(step)
+            except Exception as error:
+                self.name = "eager"
+                self.note(f"is not compiled: {str(error).strip().partition(chr(10))[0]}")
+        return compiler.recorded(step) if step.device.type == "cuda" else step

@@ -32,12 +32,12 @@ class _Part(nn.Module):
 class StackedModel:
     """Models of one shape, as a function of their parameters (P, N).
 
-    engine: how the cells are run along their sequences
+    choice: says how the cells are run along their sequences
     """
 
-    def __init__(self, template: Model, engine: "Engine") -> None:
+    def __init__(self, template: Model, choice: "HasEngine") -> None:
         self.template = template
-        self.engine = engine
+        self.choice = choice
         self._shapes = {f"model.{name}": p.shape for name, p in self.template.named_parameters()}
         self._sizes = [shape.numel() for shape in self._shapes.values()]
 
@@ -52,7 +52,7 @@ class StackedModel:
     def answers(self, flat: Tensor, batch: MemberBatch) -> Tensor:
         """What the members answer, (P, Q, B, C)."""
         parameters = self.parameters(flat)
-        outputs = self.engine.run(self, parameters, batch.inputs, batch.queries)  # (P, Q, B, H)
+        outputs = self.choice.engine.run(self, parameters, batch.inputs, batch.queries)  # (P, Q, B, H)
         answers: Tensor = vmap(self.part("readout"))(parameters, outputs)
         return answers
 
@@ -88,4 +88,13 @@ class Engine(Protocol):
         self, model: StackedModel, parameters: dict[str, Tensor], inputs: Tensor, queries: Sequence[int]
     ) -> Tensor:
         """Inputs (P, T, B) or (P, T, B, D) to the cells' outputs at the queries, (P, Q, B, H)."""
+        ...
+
+
+class HasEngine(Protocol):
+    """What says which engine is to be used, from one update to the next."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine now."""
         ...

@@ -54,6 +54,7 @@ class Step:
     """The parameters that the step uses, in order."""
     differentiable: list[bool]
     state_spec: TreeSpec
+    device: torch.device
     floats: int
     """Numbers that the backward pass needs of each step."""
 
@@ -142,6 +143,7 @@ def _split(
         names=[names[i] for i in kept],
         differentiable=differentiable,
         state_spec=spec,
+        device=inputs[0].meta["val"].device,
         floats=size,
     )
 

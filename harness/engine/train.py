@@ -3,17 +3,17 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from harness.cell import Cell, count_parameters
+from harness.engine.choice import Choice
 from harness.engine.data import MemberBatch, Source
-from harness.engine.engines import Reference, Traced, Untraceable
+from harness.engine.engines import Untraceable
 from harness.engine.optimizer import StackedAdam
 from harness.engine.population import Check, Count, Population, Progress, Trained
+from harness.engine.settings import Settings
 from harness.engine.stack import StackedModel
 from harness.model import build
 from harness.protocol import CHECK_ROWS, CHECKS, SCORE_BATCH
@@ -22,21 +22,6 @@ from harness.task import Split
 SCORED: tuple[Split, ...] = ("validation", "test")
 BLOCK_BYTES = 2 << 20
 """What a block of members may touch in a step on a CPU: about what its nearest caches hold."""
-MEASURED = range(4, 13)
-"""The updates whose time tells whether compiling pays."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How, not what, to train: none of it changes a result beyond rounding."""
-
-    device: torch.device
-    dtype: torch.dtype = torch.float32
-    engine: Literal["auto", "reference", "eager", "compiled"] = "auto"
-    memory: int = 2 << 30
-    """Bytes that the residuals of one pass may take."""
-    steps_ahead: int = 0
-    """Steps of other populations that a compiled step will be used for too."""
 
 
 def train(
@@ -79,11 +64,9 @@ class _Training:
         self.source = Source(population.task, repetitions, device, dtype)
         self.trained = [Trained() for _ in members]
         self.in_a_row = [0] * len(members)
-        self.engine: Reference | Traced = (
-            Reference() if settings.engine == "reference" else Traced(settings.memory)
-        )
         template = models[repetitions[0]]
-        self.model = StackedModel(template, self.engine)
+        self.choice = Choice(settings, template.cell, note)
+        self.model = StackedModel(template, self.choice)
         self.block_size = _block_size(template.cell, len(members), population.protocol.batch_size, device)
         self.blocks = self._blocks(range(len(members)))
 
@@ -93,15 +76,11 @@ class _Training:
         every = max(1, protocol.updates // CHECKS)
         losses, since = torch.zeros_like(self.adam.rates[:, 0]), 0
         loss = accuracy = None
-        seconds, steps = 0.0, 0
         for update, batch in enumerate(self.source.ahead(self._requests()), 1):
             began = time.perf_counter()
             losses += self._attempt(lambda: self._update(update, batch))  # noqa: B023
             since += 1
-            if update in MEASURED:
-                seconds, steps = seconds + time.perf_counter() - began, steps + batch.inputs.shape[1]
-            if update == MEASURED[-1]:
-                self._consider(seconds / steps, (protocol.updates - update) * steps // len(MEASURED))
+            self.choice.took(time.perf_counter() - began, batch.inputs.shape[1], protocol.updates - update)
             if update % every == 0 or update == protocol.updates:
                 loss, accuracy = self._check(update, losses / since)
                 losses, since = torch.zeros_like(losses), 0
@@ -113,7 +92,7 @@ class _Training:
         self._score()
         for trained in self.trained:
             trained.seconds = (time.perf_counter() - start) / len(self.trained)
-            trained.engine = self.engine.name
+            trained.engine = self.choice.engine.name
         return self.trained
 
     def _requests(self) -> Iterator[tuple[Split, int, int, int]]:
@@ -190,7 +169,7 @@ class _Training:
         """The members in blocks; where compiled all of one size, the last filled up with its last member."""
         size = self.block_size
         blocks = [list(members[i : i + size]) for i in range(0, len(members), size)]
-        if self.engine.name == "compiled":
+        if self.choice.engine.name == "compiled":
             blocks = [block + block[-1:] * (size - len(block)) for block in blocks]
         return [torch.tensor(block, device=self.settings.device) for block in blocks]
 
@@ -200,26 +179,13 @@ class _Training:
             try:
                 return work()
             except Untraceable as error:
-                self.note(f"{self.population.spec.id} trains one member at a time: {error}")
-                self.engine = self.model.engine = Reference()
+                self.choice.fall_back(str(error))
             except RuntimeError as error:
                 if self.block_size == 1 or not _out_of_memory(error):
                     raise
                 self.block_size = (self.block_size + 1) // 2
-                self.note(f"out of memory: {self.population.spec.id} goes on in blocks of {self.block_size}")
+                self.note(f"goes on in blocks of {self.block_size} for lack of memory")
             self.blocks = self._blocks(self._training())
-
-    def _consider(self, seconds: float, steps: int) -> None:
-        """Compile where that pays, or is asked for: a step takes so long, and so many are ahead."""
-        if not isinstance(self.engine, Traced):
-            return
-        forced = self.settings.engine == "compiled"
-        ahead = seconds * (steps + self.settings.steps_ahead)
-        if forced or (self.settings.engine == "auto" and self.engine.pays(ahead)):
-            try:
-                self.engine.compile()
-            except Exception as error:
-                self.note(f"{self.population.spec.id} is not compiled: {str(error).strip().splitlines()[0]}")
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
