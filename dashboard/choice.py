@@ -1,0 +1,40 @@
+"""Choices that live in the page's address, so that what is shown can be shared by its URL."""
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+
+def one(label: str, options: Sequence[str], key: str) -> str:
+    """The option chosen, the first if none is."""
+    asked = st.query_params.get_all(key)
+    _regret(asked, options)
+    st.session_state[key] = next((option for option in asked if option in options), options[0])
+    return str(st.selectbox(label, options, key=key, on_change=_keep, args=(key, options[:1])))
+
+
+def several(label: str, options: Sequence[str], default: Sequence[str], key: str) -> list[str]:
+    """The options chosen, in their order; the default if none is asked for or none of those is here."""
+    asked = st.query_params.get_all(key)
+    _regret(asked, options)
+    here = [option for option in options if option in asked]
+    st.session_state[key] = here if here or asked == [""] else list(default)
+    chosen = st.multiselect(label, options, key=key, on_change=_keep, args=(key, default))
+    return [option for option in options if option in chosen]
+
+
+def _regret(asked: Sequence[str], options: Sequence[str]) -> None:
+    """Say what the address asks for and there is not."""
+    if missing := [name for name in asked if name and name not in options]:
+        st.warning(f"There are no such results: {escape(', '.join(missing))}")
+
+
+def _keep(key: str, default: Sequence[str]) -> None:
+    """Write a choice into the address; the default needs no mention there."""
+    value = st.session_state[key]
+    chosen = [value] if isinstance(value, str) else value
+    if set(chosen) == set(default):
+        st.query_params.pop(key, None)
+    else:
+        st.query_params[key] = chosen or [""]

@@ -1,0 +1,51 @@
+"""`harness dashboard`."""
+
+import os
+import socket
+import sys
+
+import click
+
+from harness.colours import colour
+from harness.errors import UserError
+from harness.registry import ROOT
+
+
+@click.command("dashboard")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="The port to serve at.  [default: 8501 or the next]"
+)
+@click.option("--db", help="URL or file of the store.  [default: $HARNESS_DB, else results.db here]")
+@click.option("--no-browser", is_flag=True, help="Serve only, and open no browser.")
+def command(port: int | None, db: str | None, no_browser: bool) -> None:
+    """Open the dashboard in a browser; Ctrl-C ends it. New results appear by themselves.
+
+    \b
+    Example: harness dashboard --db shared/results.db
+    """
+    from harness.store.database import Database
+
+    Database(db).revision()  # says now, in one line, what the page could only say later
+    if db is not None:
+        os.environ["HARNESS_DB"] = db
+    if port is not None and _taken(port):
+        raise UserError(f"port {port} is taken: give another with --port")
+    from streamlit.web import cli as streamlit
+
+    sys.path.insert(0, str(ROOT))  # our `dashboard`, whatever the current folder calls so
+    options = {
+        "server.address": "localhost",
+        "server.headless": no_browser,
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": False,
+        "client.toolbarMode": "minimal",
+        "theme.light.primaryColor": colour("gru"),
+        "theme.dark.primaryColor": colour("gru"),
+    } | ({} if port is None else {"server.port": port})
+    flags = [f"--{name}={str(value).lower()}" for name, value in options.items()]
+    streamlit.main(["run", str(ROOT / "dashboard" / "app.py"), *flags], standalone_mode=False)
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("localhost", port)) == 0

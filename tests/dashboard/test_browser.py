@@ -1,0 +1,189 @@
+"""The dashboard as people meet it: started by the command, looked at in Chromium."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+import synthetic
+
+from harness import stats
+from harness.protocol import QUICK, QUICK_MIXED
+from harness.registry import ROOT
+from harness.store import Store
+
+pytestmark = pytest.mark.slow
+DRAWN = "[data-testid=stVegaLiteChart] svg, [data-testid=stVegaLiteChart] canvas"
+SECONDS = 30_000
+
+
+@pytest.fixture(scope="module")
+def browser(require):
+    path = require("browser")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Server:
+    """`harness dashboard` in a folder that has a `dashboard` and a `tasks` of its own."""
+
+    def __init__(self, folder):
+        for name in ("dashboard", "tasks", "submissions"):
+            (folder / name).mkdir(exist_ok=True)
+            (folder / name / "__init__.py").write_text("raise ImportError('not the harness')")
+        with socket.socket() as probe:
+            probe.bind(("localhost", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://localhost:{self.port}"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "harness", "dashboard", "--no-browser", "--port", str(self.port)],
+            cwd=folder,
+            env={k: v for k, v in os.environ.items() if k != "HARNESS_DB"} | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.wait()
+
+    def wait(self):
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{self.url}/_stcore/health")
+            except OSError:
+                assert self.process.poll() is None, self.process.stdout.read()
+                time.sleep(0.1)
+            else:
+                return
+        pytest.fail("the dashboard did not start within a minute")
+
+    def interrupt(self):
+        self.process.send_signal(signal.SIGINT)
+        output, _ = self.process.communicate(timeout=30)
+        return self.process.returncode, output
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("filled")
+    synthetic.fill(Store.open(str(folder / "results.db")))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(browser, filled):
+    server = Server(filled)
+    yield server
+    server.process.kill()
+    server.process.communicate()
+
+
+def visit(browser, url, width=1440, **options):
+    page = browser.new_page(viewport={"width": width, "height": 1000}, **options)
+    page.set_default_timeout(SECONDS)
+    page.goto(url)
+    return page
+
+
+class TestLooks:
+    def test_fixed_and_mixed_are_side_by_side_and_drawn_whole(self, browser, server):
+        page = visit(browser, server.url)
+        page.locator(DRAWN).nth(1).wait_for()
+        left, right = (page.locator(DRAWN).nth(i).bounding_box() for i in (0, 1))
+        assert left["y"] == pytest.approx(right["y"], abs=2)
+        assert left["x"] + left["width"] <= right["x"]
+        assert min(left["width"], right["width"]) > 500
+        for text in ("gap (tokens, log scale)", "accuracy on test", "chance 12.5 %", "extrapolated"):
+            page.locator("[data-testid=stVegaLiteChart]", has_text=text).first.wait_for()
+        page.close()
+
+    def test_on_a_phone_they_stand_below_each_other_and_nothing_sticks_out(self, browser, server):
+        page = visit(browser, server.url, width=400)
+        page.locator(DRAWN).nth(1).wait_for()
+        page.wait_for_timeout(1000)
+        upper, lower = (page.locator(DRAWN).nth(i).bounding_box() for i in (0, 1))
+        assert upper["y"] + upper["height"] <= lower["y"]
+        assert upper["x"] + upper["width"] <= 400
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        page.close()
+
+    @pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
+    def test_follows_the_system_s_colours(self, browser, server, scheme, dark):
+        page = visit(browser, server.url, color_scheme=scheme)
+        page.locator(DRAWN).first.wait_for()
+        colour = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+        red, green, blue = (int(part) for part in colour.strip("rgba()").split(",")[:3])
+        assert (red + green + blue < 3 * 128) is dark
+        page.close()
+
+    def test_nothing_is_fetched_from_elsewhere(self, browser, server):
+        page = browser.new_page()
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(server.url)
+        page.locator(DRAWN).first.wait_for(timeout=SECONDS)
+        page.wait_for_timeout(1000)
+        own = (server.url, server.url.replace("http", "ws"), "data:", "blob:")
+        assert [url for url in asked if not url.startswith(own)] == []
+        page.close()
+
+
+class TestUse:
+    def test_a_choice_can_be_shared_by_its_address(self, browser, server):
+        page = visit(browser, server.url)
+        page.locator(DRAWN).first.wait_for()
+        page.get_by_label("Remove rnn").last.click()
+        page.wait_for_url("**cell=gru**")
+        shared = page.url
+        assert "rnn" not in shared
+        page.close()
+        page = visit(browser, shared)
+        page.locator(DRAWN).first.wait_for()
+        legend = page.locator("[data-testid=stHtml]").inner_text()
+        assert "gru" in legend
+        assert "rnn" not in legend
+        page.close()
+
+    def test_the_points_can_be_downloaded(self, browser, server, filled):
+        page = visit(browser, f"{server.url}/?protocol=quick@1&cell=gru")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download the points (CSV)").click()
+        text = download.value.path().read_text()
+        scores = Store.open(str(filled / "results.db")).scores(
+            task="gap-copy@1", protocol="quick@1", cells=["gru"]
+        )
+        assert text == stats.curves(scores).to_csv(index=False)
+        page.close()
+
+
+class TestLife:
+    def test_results_appear_by_themselves_and_ctrl_c_ends_it(self, browser, tmp_path):
+        server = Server(tmp_path)
+        page = visit(browser, server.url)
+        page.get_by_text("There are no results yet").wait_for()
+        page.get_by_text("harness run --cell gru --task gap-copy").first.wait_for()
+        assert not (tmp_path / "results.db").exists()
+
+        store = Store.open(str(tmp_path / "results.db"))
+        synthetic.record(store, "gru", protocol=QUICK)
+        page.locator(DRAWN).first.wait_for()
+        assert page.locator(DRAWN).count() == 1
+
+        start = time.monotonic()
+        synthetic.record(store, "rnn", protocol=QUICK_MIXED)
+        page.locator(DRAWN).nth(1).wait_for()
+        assert time.monotonic() - start < 10  # within 5 seconds where the machine is not busy
+
+        code, output = server.interrupt()
+        assert code == 0
+        assert "Traceback" not in output
+        with pytest.raises(urllib.error.URLError):
+            urllib.request.urlopen(server.url)
+        page.close()
