@@ -80,7 +80,9 @@ class Database:
         if "locked" in reason:
             return UserError(f"{self.name} is locked by another process: try again when that has ended")
         if "readonly" in reason or getattr(cause, "sqlstate", None) in ("25006", "42501"):
-            return UserError(f"{self.name} is read-only: give another store with --db")
+            return UserError(
+                f"{self.name} is read-only: copy it to where you may write, or give another with --db"
+            )
         if isinstance(error, OperationalError) or type(error) is DatabaseError:
             return UserError(f"{self.name} cannot be used: {reason}")
         return None
@@ -122,7 +124,8 @@ class Database:
         self._require_not_newer(found)
         if found < REVISION:
             raise UserError(
-                f"{self.name} is at revision {found}, this harness at {REVISION}: run `harness db upgrade`"
+                f"{self.name} is at revision {found}, this harness at {REVISION}: "
+                f"run `harness db upgrade --db {self.name}`"
             )
 
     def _require_not_newer(self, found: str) -> None:

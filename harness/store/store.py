@@ -47,8 +47,8 @@ class Store:
     its heart stood still for two minutes. Should its owner live after all and record, then it has finished.
 
     Readers see the newest of every cell: for each name, runs of the source (and of the engine's numerics) of
-    which a run was recorded last. Frames have a column for everything, also when they are empty; whole
-    numbers that may be missing are floats, NaN where they are.
+    which a run was recorded last; who asks by key sees the runs of these keys. Frames have a column for
+    everything, also when they are empty; whole numbers that may be missing are floats, NaN where they are.
 
     One process writes at a time, readers never wait. Methods raise UserError when the database cannot be
     used. Objects may be shared by threads and survive a fork.

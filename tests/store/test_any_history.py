@@ -57,5 +57,5 @@ def test_any_history(make):
             assert self.store.counts()["retracted"] == self.retracted
 
     run_state_machine_as_test(
-        History, settings=settings(max_examples=15, stateful_step_count=12, deadline=None)
+        History, settings=settings(max_examples=10, stateful_step_count=10, deadline=None)
     )

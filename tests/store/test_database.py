@@ -106,7 +106,7 @@ def test_a_store_that_is_read_only_can_be_read(tmp_path, make):
     store = Store.open(f"sqlite:///file:{file}?mode=ro&uri=true")
     assert len(store.runs()) == 1
     for write in (lambda: store.retract(1, "why"), lambda: make.record(store, make.result())):
-        with pytest.raises(UserError, match="is read-only: give another store with --db"):
+        with pytest.raises(UserError, match="is read-only: copy it to where you may write"):
             write()
 
 

@@ -75,7 +75,7 @@ def test_upgrading_twice_is_upgrading_once(store, make):
 @pytest.mark.parametrize(
     ("revision", "said"),
     [
-        ("0000", "run `harness db upgrade`"),
+        ("0000", "run `harness db upgrade --db "),
         ("9999", "newer than this harness .*pip install --upgrade recurrent-harness"),
     ],
 )
