@@ -130,7 +130,8 @@ def _split(
         if node.op == "call_function" and needs_gradient.intersection(node.all_input_nodes):
             needs_gradient.add(node)
 
-    unused = [i for i in range(len(names)) if not inputs[i].users]
+    zero = aten.zeros_like.default  # the gradient of what the step does not use
+    unused = [i for i in range(len(names)) if all(user.target is zero for user in inputs[i].users)]
     kept = [i for i in range(len(names)) if i not in unused]
     given = [node for i, node in enumerate(inputs[:primals]) if i not in unused]
     back = [result for i, result in enumerate(back) if i not in unused]
