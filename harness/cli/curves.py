@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli._options import db_option
 from harness.errors import UserError, unknown
 from harness.ids import Id
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--cell", "cells", multiple=True, help="A cell's id. Repeatable; all if left out.")
 @click.option("--task", "tasks", multiple=True, help="A task's id. Repeatable; all if left out.")
 @click.option("--protocol", "protocols", multiple=True, help="A protocol's id. Repeatable; all if left out.")
-@click.option("--db", help="URL or file of the store.  [default: $HARNESS_DB, else results.db here]")
+@db_option
 @click.option("--json", "as_json", is_flag=True, help="A JSON object per cell, task and protocol.")
 @click.option("--csv", "as_csv", is_flag=True, help="A line per cell, task, protocol and gap.")
 def command(

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from harness.cli._options import db_option
 from harness.colours import colour
 from harness.errors import UserError
 from harness.registry import ROOT
@@ -15,7 +16,7 @@ from harness.registry import ROOT
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="The port to serve at.  [default: 8501 or the next]"
 )
-@click.option("--db", help="URL or file of the store.  [default: $HARNESS_DB, else results.db here]")
+@db_option
 @click.option("--no-browser", is_flag=True, help="Serve only, and open no browser.")
 def command(port: int | None, db: str | None, no_browser: bool) -> None:
     """Open the dashboard in a browser; Ctrl-C ends it. New results appear by themselves.

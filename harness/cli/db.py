@@ -1,18 +1,13 @@
 """`harness db`: look after the store of results."""
 
 import json
-from collections.abc import Callable
-from typing import Any
 
 import click
 
+from harness.cli._options import db_option
 from harness.store import Store
 from harness.store.database import Database
 from harness.store.schema import REVISION
-
-db_option: Callable[..., Any] = click.option(
-    "--db", metavar="URL", help="URL or file of the store.  [default: $HARNESS_DB, else results.db here]"
-)
 
 
 @click.group("db")

@@ -1,11 +1,13 @@
 """`harness run`."""
 
 import json
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli._options import db_option
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class _Size(click.ParamType):
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:n.")
 @click.option("--engine", default="auto", show_default=True, help="auto, reference, eager or compiled.")
 @click.option("--memory", type=_Size(), help="Bytes that training may keep for its backward pass, as in 4G.")
-@click.option("--db", help="URL or file of the store.  [default: $HARNESS_DB, else results.db here]")
+@db_option
 @click.option("--retry", is_flag=True, help="Try again what was given up.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object per cell and task instead of the table.")
 def command(cells: tuple[str, ...], tasks: tuple[str, ...], as_json: bool, **options: Any) -> None:
@@ -76,6 +78,9 @@ def command(cells: tuple[str, ...], tasks: tuple[str, ...], as_json: bool, **opt
     from harness import runner
 
     console = Console(stderr=True)
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # as Ctrl-C: what stops a job asks politely first
     with _Bars(console) as bars:
         try:
             results = runner.run(cells, tasks, report=bars.report, **options)
