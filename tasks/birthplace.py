@@ -34,10 +34,11 @@ DRAWN = {
 }
 PRONOUNS = ("she", "he")
 
-BETWEEN = (0, 3, 4, 5, 6, 7, 8, 9)
+BETWEEN = (0, 3)
 """Tokens of filler that may stand between the two births."""
-SPREAD = 30
-"""How many places the cue may have: one for all rows of a batch, another in the next."""
+SPREAD = 60
+"""Places that the cue may have, one for all rows of a batch. The fewer there are, the better can be guessed from
+the places of the births who will be asked about: with 60 right 0.62 of the time, with 30 already 0.75."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ class Birthplace(Text):
     its place would leave a question with an answer. Either birth may come first, and until the question they
     look alike: the same forms, one soon after the other, the bulk of the filler after both. So recency is
     right half of the time, and so is the first country mentioned. A cell trained at one gap alone may count
-    instead of heeding the name, since the cue is always the country so many tokens back; trained at many gaps
-    it cannot.
+    instead of heeding the name, since the cue is always the country so many tokens back. (A GRU does, at
+    gap 16: with the other name in the question its answer stays.) Many gaps leave it the name.
 
     pronoun: a girl and a boy, introduced as such; the question says "She" or "He"
     """
@@ -152,11 +153,11 @@ class Birthplace(Text):
         """One of the languages but the other person's, who never has the same."""
         return 1 / (len(_countries()) - 1)
 
-    def sample(self, stream: Stream, gap: int, size: int) -> Batch:
+    def sample(self, stream: Stream, layout: Stream, gap: int, size: int) -> Batch:
         """Filler, birth, filler, birth, filler, question, with the cue at the same place in all rows."""
         v, rows = _vocabulary(), np.arange(size)
         languages, each = v.countries.shape
-        before = self._birth + 3 + int(stream.integers(SPREAD, 1)[0])  # tokens before the birth asked about
+        before = self._birth + 3 + int(layout.integers(SPREAD, 1)[0])  # tokens before the birth asked about
         plans = self._plans(gap, before)
         *forms, between = plans[stream.integers(len(plans), size)].T
 

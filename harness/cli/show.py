@@ -61,10 +61,11 @@ def command(task: str, gap: int | None, samples: int, split: Split, as_json: boo
     marked = console.color_system is None
     present = sorted({span.role for row in rows for span in row})
     legend = [Span(role.name.lower(), role, "answer" if role is Role.QUESTION else None) for role in present]
-    console.print(f"{found.id}, gap {gap}, {split}", style="bold")
-    console.print(_text(legend, marked), end="\n\n")
+    console.print(f"{found.id}, gap {gap}, {split}", style="bold", markup=False)
+    console.print(_text(legend, marked))
     for row in rows:
-        console.print(_text(row, marked), end="\n\n")
+        console.print()
+        console.print(_text(row, marked))
 
 
 def _text(spans: Iterable[Span], marked: bool) -> "Text":

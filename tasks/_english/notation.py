@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, product
-from math import prod
+from math import fsum, prod
 from typing import NamedTuple
 
 Words = tuple[str, ...]
@@ -43,7 +43,7 @@ class Class:
         for weight, words in weighted:
             members[len(words)].append(words)
             weights[len(words)] += weight
-        total = sum(weights[n] for n in sorted(weights))
+        total = fsum(weights.values())
         return cls({n: tuple(members[n]) for n in members}, {n: weights[n] / total for n in members})
 
 

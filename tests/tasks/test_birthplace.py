@@ -1,0 +1,162 @@
+"""nl-birthplace: nothing but the cue tells the answer, and little before the question who is asked about."""
+
+import re
+import sys
+from collections import defaultdict
+from math import sqrt
+
+import numpy as np
+import pytest
+
+from harness.registry import find_task
+from harness.task import Role
+
+TASKS = [find_task("nl-birthplace"), find_task("nl-birthplace[pronoun=true]")]
+GAPS = (16, 40)
+SIZE = 64
+
+both = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.id)
+module = sys.modules[type(TASKS[0]).__module__]
+
+
+def batches(task, gap, count, split="train"):
+    return [task.batch(split, 0, gap, index, SIZE) for index in range(count)]
+
+
+def countries(batch):
+    """The times and the languages of the two countries of each row, in their order: (B, 2) each."""
+    language = module._vocabulary().language[batch.inputs.T]
+    return np.nonzero(language >= 0)[1].reshape(-1, 2), language[language >= 0].reshape(-1, 2)
+
+
+def at_chance(right, chance):
+    """Whether a share of right answers lies in the 99.9 % interval around chance."""
+    return abs(np.mean(right) - chance) <= 3.29 * sqrt(chance * (1 - chance) / np.size(right))
+
+
+def naive_bayes(features, answers, size, classes):
+    """The likeliest answer by counts, as a function of features (N, F) below `size`."""
+    counts = np.ones((classes, features.shape[1], size))
+    for column in range(features.shape[1]):
+        np.add.at(counts, (answers, column, features[:, column]), 1)
+    logs = np.log(counts / counts.sum(axis=2, keepdims=True))
+    return lambda new: sum(logs[:, column, new[:, column]] for column in range(new.shape[1])).argmax(axis=0)
+
+
+@both
+@pytest.mark.parametrize("gap", GAPS)
+def test_what_follows_the_cue_does_not_tell_the_answer(task, gap):
+    """The last k ≤ g tokens by place, the bag of words behind the cue, and the cue's place alone."""
+    seen, new = batches(task, gap, 300), batches(task, gap, 100, "test")
+    vocabulary, classes = task.inputs.size, task.output.size
+
+    def answers(some):
+        return np.concatenate([batch.targets[0] for batch in some])
+
+    def last(k):
+        return lambda batch: batch.inputs[-1 - k :].T
+
+    def place(batch):
+        return np.full((SIZE, 1), len(batch.inputs))
+
+    for view in (last(1), last(5), last(gap), place):
+        guess = naive_bayes(np.concatenate([*map(view, seen)]), answers(seen), vocabulary, classes)
+        assert at_chance(guess(np.concatenate([*map(view, new)])) == answers(new), task.chance(gap))
+
+    words = np.ones((classes, vocabulary))
+    for batch in seen:
+        np.add.at(words, (np.broadcast_to(batch.targets, (gap + 1, SIZE)), batch.inputs[-gap - 1 :]), 1)
+    words = np.log(words / words.sum(axis=1, keepdims=True))
+    right = [
+        words[:, batch.inputs[-gap - 1 :]].sum(axis=1).argmax(axis=0) == batch.targets[0] for batch in new
+    ]
+    assert at_chance(right, task.chance(gap))
+
+
+@both
+@pytest.mark.parametrize("gap", GAPS)
+def test_first_and_last_mentioned_country_are_right_half_of_the_time(task, gap):
+    for batch in batches(task, gap, 20):
+        _, spoken = countries(batch)
+        assert (spoken[:, 0] == batch.targets[0]).sum() == SIZE / 2
+        assert (spoken[:, 1] == batch.targets[0]).sum() == SIZE / 2
+
+
+@both
+def test_the_decoy_rules_out_one_language_and_tells_no_more(task):
+    pairs = np.zeros((16, 16))
+    for batch in batches(task, 40, 400):
+        for row, spoken in enumerate(countries(batch)[1]):
+            answer = batch.targets[0, row]
+            pairs[answer, spoken[spoken != answer][0]] += 1
+    assert (pairs.diagonal() == 0).all()
+    expected = pairs.sum() / (16 * 15)
+    off = pairs[~np.eye(16, dtype=bool)]
+    assert (
+        (off - expected) ** 2 / expected
+    ).sum() < 320  # χ² with 239 degrees of freedom: 99.9 % are below 313
+    assert task.chance(40) == 1 / 15
+
+
+@both
+def test_the_births_look_alike_whoever_is_asked_about(task):
+    """Distance of the countries and lengths of the births, by whether the first is asked about."""
+    distance, asked = [], []
+    for batch in batches(task, 64, 200):
+        times, _ = countries(batch)
+        distance += (times[:, 1] - times[:, 0]).tolist()
+        asked += (batch.roles[times[:, 0], np.arange(SIZE)] == Role.CUE).tolist()
+    distance, asked = np.array(distance), np.array(asked)
+    one, other = distance[asked], distance[~asked]
+    error = sqrt(one.var() / len(one) + other.var() / len(other))
+    assert abs(one.mean() - other.mean()) < 3.29 * error
+
+
+@both
+def test_the_place_of_the_cue_says_little_of_who_is_asked_about(task):
+    """The best guess from the places of the births. In texts this short it cannot be at chance."""
+    counts = defaultdict(lambda: [0.0, 0.0])
+    for extra in range(module.SPREAD):
+        before = task._birth + 3 + extra
+        plans = task._plans(64, before)
+        for first, _, between in plans:
+            distance = task._birth + len(module.FORMS[first]) + between
+            counts[before, distance][0] += 1 / len(plans)  # the first birth is asked about
+            counts[before - distance, distance][1] += 1 / len(plans)
+    guess = sum(map(max, counts.values())) / sum(map(sum, counts.values()))
+    assert 0.5 < guess < 0.66
+
+
+@both
+def test_the_smallest_gap_is_the_smallest_above_which_none_is_missing(task):
+    places = [task._birth + 3 + extra for extra in range(module.SPREAD)]
+    assert not any(len(task._plans(task.min_gap - 1, before)) for before in places)
+    for gap in range(task.min_gap, 200):
+        assert all(len(task._plans(gap, before)) for before in places)
+
+
+@both
+def test_a_row_reads_as_described(task):
+    person = r"(An?|a) (?P<kind>girl|boy) named " if task.pronoun else ""
+    birth = re.compile(
+        person + r"(?P<name>[A-Z]\w+) was born in (?P<country>[A-Z]\w+)"
+        r"( in ((the (early |late )?(spring|summer|autumn|winter) of )?(19[5-9]\d|200\d)))? \."
+    )
+    language = {row["country"]: row["language"] for row in module.read_csv("countries.csv")}
+    for gap in (task.min_gap, 21, 50):
+        batch = task.batch("test", 0, gap, 0, SIZE)
+        for row in range(SIZE):
+            spans = task.render(batch, row)
+            text = " ".join(span.text for span in spans)
+            births = [match.groupdict() for match in birth.finditer(text)]
+            assert len(births) == 2
+            assert len({b["name"] for b in births}) == 2
+            asked = re.fullmatch(r".* \. (\w+) grew up speaking", text)[1]
+            key, asked = ("kind", {"She": "girl", "He": "boy"}[asked]) if task.pronoun else ("name", asked)
+            assert len({b[key] for b in births}) == 2
+            (mine,) = [b for b in births if b[key] == asked]
+            assert spans[-1].answer == language[mine["country"]]
+            assert [s.text for s in spans if s.role == Role.CUE] == [mine["country"]]
+            (theirs,) = [b for b in births if b is not mine]
+            decoy = " ".join(s.text for s in spans if s.role == Role.DECOY)
+            assert birth.fullmatch(decoy)["country"] == theirs["country"]
