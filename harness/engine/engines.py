@@ -3,7 +3,8 @@
 Letters: P members, T time, B batch, D input features, Q queries, H output features.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -19,6 +20,23 @@ from harness.engine.step import Step, trace
 
 class Untraceable(Exception):
     """A cell's step cannot be vmapped or traced; the message says why."""
+
+
+@contextmanager
+def _of_tensors() -> Iterator[None]:
+    """What the cell does in here must go for all members at once: else it is Untraceable."""
+    try:
+        yield
+    except Exception as error:
+        if out_of_memory(error):
+            raise
+        first = str(error).strip().partition("\n")[0]
+        raise Untraceable(first or type(error).__name__) from error
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether it says that there is no memory left, on a GPU or a CPU."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 class Reference:
@@ -86,11 +104,12 @@ class Traced:
         """Inputs (P, T, B) or (P, T, B, D) to the cells' outputs at the queries, (P, Q, B, H)."""
         training = torch.is_grad_enabled()
         rows, like = inputs.shape[2], parameters["model.readout.weight"]
-        source, index = self._inputs(model, parameters, inputs)
-        start = model.part("start")
-        state = vmap(lambda p: start(p, rows, like.device, like.dtype))(parameters)
-        x = torch.zeros(len(inputs), rows, source.shape[-1], device=like.device, dtype=like.dtype)
-        step = self._step(model, parameters, x, state, training)
+        with _of_tensors():
+            source, index = self._inputs(model, parameters, inputs)
+            start = model.part("start")
+            state = vmap(lambda p: start(p, rows, like.device, like.dtype))(parameters)
+            x = torch.zeros(len(inputs), rows, source.shape[-1], device=like.device, dtype=like.dtype)
+            step = self._step(model, parameters, x, state, training)
         used = [parameters[name] for name in step.names]
         leaves = [leaf.contiguous() for leaf in tree_leaves(state)]
         memory = self.memory if training else 0
@@ -116,10 +135,7 @@ class Traced:
         key = (*x.shape, self.name, training)
         if key not in self._steps:
             cells = {name: p.detach() for name, p in parameters.items() if name.startswith("model.cell.")}
-            try:
-                step = trace(model.part("advance"), cells, x, tree_map(Tensor.detach, state))
-            except Exception as error:
-                raise Untraceable(str(error).strip().partition("\n")[0]) from error
+            step = trace(model.part("advance"), cells, x, tree_map(Tensor.detach, state))
             self._steps[key] = self._prepared(step, training)
         return self._steps[key]
 

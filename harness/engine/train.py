@@ -10,7 +10,7 @@ from torch import Tensor
 from harness.cell import Cell, count_parameters
 from harness.engine.choice import Choice
 from harness.engine.data import MemberBatch, Source
-from harness.engine.engines import Untraceable
+from harness.engine.engines import Untraceable, out_of_memory
 from harness.engine.optimizer import StackedAdam
 from harness.engine.population import Check, Count, Population, Progress, Trained
 from harness.engine.settings import Settings
@@ -181,15 +181,11 @@ class _Training:
             except Untraceable as error:
                 self.choice.fall_back(str(error))
             except RuntimeError as error:
-                if self.block_size == 1 or not _out_of_memory(error):
+                if self.block_size == 1 or not out_of_memory(error):
                     raise
                 self.block_size = (self.block_size + 1) // 2
                 self.note(f"goes on in blocks of {self.block_size} for lack of memory")
             self.blocks = self._blocks(self._training())
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _block_size(cell: Cell, members: int, rows: int, device: torch.device) -> int:
