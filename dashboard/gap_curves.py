@@ -67,11 +67,9 @@ def _read(
     store: "Store", task: str, protocols: Sequence[str], cells: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The scores and the runs of these cells on a task under these protocols."""
-    chosen = [{"task": task, "protocol": protocol, "cells": cells} for protocol in protocols]
-    return (
-        pd.concat([store.scores(**one) for one in chosen], ignore_index=True),
-        pd.concat([store.runs(**one) for one in chosen], ignore_index=True),
-    )
+    scores = [store.scores(task=task, protocol=protocol, cells=cells) for protocol in protocols]
+    runs = [store.runs(task=task, protocol=protocol, cells=cells) for protocol in protocols]
+    return pd.concat(scores, ignore_index=True), pd.concat(runs, ignore_index=True)
 
 
 def _draw(points: pd.DataFrame, protocols: Sequence[str]) -> None:
@@ -132,8 +130,11 @@ def _tabulate(points: pd.DataFrame, summary: pd.DataFrame, task: str) -> None:
         | {"training (s)": st.column_config.NumberColumn(format="%.1f")},
     )
     st.caption(
-        "gap-AUC: the area under the curve over log gap, 0 at chance and 1 if perfect. "
-        "Horizon: the largest gap up to which low stays above halfway between chance and 1."
+        "gap-AUC: the area under the curve over log gap, 0 at chance and 1 if perfect. Low to high: the range "
+        f"of the repetitions, from {stats.FEW} of them on the 95 % interval of their mean; in any case widened "
+        "to hold the means that one repetition more would give, at chance or perfect. Horizon: the largest gap "
+        "up to which low stays above halfway between chance and 1. Failed runs, and seconds, are of all "
+        "learning rates tried."
     )
     with st.expander("Every point of the curves"):
         st.dataframe(points, hide_index=True)

@@ -40,7 +40,7 @@ def curve_chart(points: "pd.DataFrame") -> alt.TopLevelMixin:
 
 def marks(points: "pd.DataFrame") -> str:
     """What the bars or bands of a panel are."""
-    kinds = {}
+    kinds: dict[str, list[str]] = {}
     for repetitions in sorted(set(points["repetitions"])):
         kinds.setdefault("bars" if repetitions < FEW else "bands", []).append(interval_name(repetitions))
     return "; ".join(f"{kind}: {' or '.join(names)}" for kind, names in kinds.items())
@@ -48,7 +48,7 @@ def marks(points: "pd.DataFrame") -> str:
 
 def panel(
     points: "pd.DataFrame", width: int | str = "container", height: int = 320, *, legend: bool = True
-) -> alt.LayerChart:
+) -> alt.LayerChart | alt.FacetChart:
     """Accuracy against gap of the cells on one task under one protocol."""
     frame = points.assign(x=_positions(points), interval=points["repetitions"].map(interval_name))
     gaps = frame.drop_duplicates("gap").sort_values("gap")

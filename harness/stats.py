@@ -219,8 +219,9 @@ def _curves(test: "pd.DataFrame") -> "pd.DataFrame":
         extrapolated=("extrapolated", "first"),
         train=("train", "first"),
     )
-    spread = (points.pop(name) for name in ("std", "least", "most"))
-    low, high = _interval(points["repetitions"], points["accuracy"], *spread, points["chance"])
+    std, least, most = (points.pop(name) for name in ("std", "least", "most"))
+    n, mean, chance = points["repetitions"], points["accuracy"], points["chance"]
+    low, high = _interval(n, mean, std, least, most, chance)
     after = points.columns.get_loc("accuracy") + 1
     points.insert(after, "high", high)
     points.insert(after, "low", low)
