@@ -37,8 +37,8 @@ PRONOUNS = ("she", "he")
 BETWEEN = (0, 3)
 """Tokens of filler that may stand between the two births."""
 SPREAD = 60
-"""Places that the cue may have, one for all rows of a batch. The fewer there are, the better can be guessed from
-the places of the births who will be asked about: with 60 right 0.62 of the time, with 30 already 0.75."""
+"""Places that the cue may have, one for all rows of a batch. The fewer there are, the better can be guessed
+from the places of the births who will be asked about: right 0.62 of the time with 60, 0.75 with 30."""
 
 
 @dataclass(frozen=True)
