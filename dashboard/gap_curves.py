@@ -130,11 +130,11 @@ def _tabulate(points: pd.DataFrame, summary: pd.DataFrame, task: str) -> None:
         | {"training (s)": st.column_config.NumberColumn(format="%.1f")},
     )
     st.caption(
-        "gap-AUC: the area under the curve over log gap, 0 at chance and 1 if perfect. Low to high: the range "
-        f"of the repetitions, from {stats.FEW} of them on the 95 % interval of their mean; in any case widened "
-        "to hold the means that one repetition more would give, at chance or perfect. Horizon: the largest gap "
-        "up to which low stays above halfway between chance and 1. Failed runs, and seconds, are of all "
-        "learning rates tried."
+        "gap-AUC: the area under the curve over log gap, 0 at chance and 1 if perfect. Low to high: "
+        f"the range of the repetitions, from {stats.FEW} of them on the 95 % interval of their mean; in any "
+        "case widened to hold the means that one repetition more would give, at chance or perfect. "
+        "Horizon: the largest gap up to which low stays above halfway between chance and 1. Failed runs "
+        "and seconds are of all learning rates tried."
     )
     with st.expander("Every point of the curves"):
         st.dataframe(points, hide_index=True)
