@@ -78,11 +78,18 @@ def filled(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(browser, filled):
-    server = Server(filled)
-    yield server
-    server.process.kill()
-    server.process.communicate()
+def serve(browser):
+    """`serve(folder)`: the dashboard in a folder, ended when the tests are."""
+    servers = []
+    yield lambda folder: servers.append(Server(folder)) or servers[-1]
+    for server in servers:
+        server.process.kill()
+        server.process.communicate()
+
+
+@pytest.fixture(scope="module")
+def server(serve, filled):
+    return serve(filled)
 
 
 def visit(browser, url, width=1440, **options):
@@ -164,8 +171,8 @@ class TestUse:
 
 
 class TestLife:
-    def test_results_appear_by_themselves_and_ctrl_c_ends_it(self, browser, tmp_path):
-        server = Server(tmp_path)
+    def test_results_appear_by_themselves_and_ctrl_c_ends_it(self, browser, serve, tmp_path):
+        server = serve(tmp_path)
         page = visit(browser, server.url)
         page.get_by_text("There are no results yet").wait_for()
         page.get_by_text("harness run --cell gru --task gap-copy").first.wait_for()
