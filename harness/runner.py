@@ -1,6 +1,7 @@
 """Plan → train → evaluate → record: the whole way from a request to results in the store."""
 
 import inspect
+import math
 import os
 import socket
 import subprocess
@@ -313,6 +314,7 @@ def _results(entry: Entry, job: Job, requests: Sequence[RunRequest], outcome: Ou
         scores = _scores(entry, request.gap, member)
         test = [s for s in scores if s.split == "test"]
         accuracy = [s.chance if s.n_correct is None else s.n_correct / s.n for s in test]
+        area = float(gap_auc([s.gap for s in test], accuracy, [s.chance for s in test]))
         results.append(
             RunResult(
                 request=request,
@@ -323,7 +325,7 @@ def _results(entry: Entry, job: Job, requests: Sequence[RunRequest], outcome: Ou
                 state_floats=state_floats(cell),
                 updates=member.updates,
                 updates_to_solve=member.solved_at,
-                gap_auc=float(gap_auc([s.gap for s in test], accuracy, [s.chance for s in test])),
+                gap_auc=None if math.isnan(area) else area,
                 seconds=member.seconds,
                 provenance={**code(), **outcome.provenance},
                 scores=scores,
