@@ -19,16 +19,18 @@ from harness.task import Split, Task
 class MemberBatch:
     """A batch of every member.
 
-    inputs: (P, T, B) or (P, T, B, D); targets: (P, Q, B); queries: (Q,) time indices
+    inputs: (P, T, B) or (P, T, B, D); targets: (P, Q, B); queries: (Q,) time indices; members: (P,) whose
+    they are
     """
 
     inputs: Tensor
     targets: Tensor
     queries: list[int]
+    members: Tensor
 
     def of(self, members: Tensor) -> "MemberBatch":
         """The batches of some members."""
-        return MemberBatch(self.inputs[members], self.targets[members], self.queries)
+        return MemberBatch(self.inputs[members], self.targets[members], self.queries, self.members[members])
 
 
 class Source:
@@ -46,7 +48,8 @@ class Source:
         batches = [self.task.batch(split, repetition, gap, index, size) for repetition in self.distinct]
         inputs = self._tensor(np.stack([b.inputs for b in batches]))
         targets = self._tensor(np.stack([b.targets for b in batches]))
-        return MemberBatch(inputs[self.place], targets[self.place], batches[0].queries.tolist())
+        members = torch.arange(len(self.place), device=self.device)
+        return MemberBatch(inputs[self.place], targets[self.place], batches[0].queries.tolist(), members)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         dtype = torch.int64 if np.issubdtype(array.dtype, np.integer) else self.dtype

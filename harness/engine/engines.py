@@ -15,7 +15,7 @@ from harness.cell import State
 from harness.engine import compiler
 from harness.engine.sequence import Run
 from harness.engine.stack import StackedModel
-from harness.engine.step import Step, trace
+from harness.engine.step import Advance, Step, trace
 
 
 class Untraceable(Exception):
@@ -108,6 +108,7 @@ class Traced:
             source, index = self._inputs(model, parameters, inputs)
             start = model.part("start")
             state = vmap(lambda p: start(p, rows, like.device, like.dtype))(parameters)
+            state = state, {name: parameters[name] for name in model.buffers}
             x = torch.zeros(len(inputs), rows, source.shape[-1], device=like.device, dtype=like.dtype)
             step = self._step(model, parameters, x, state, training)
         used = [parameters[name] for name in step.names]
@@ -134,8 +135,9 @@ class Traced:
     ) -> Step:
         key = (*x.shape, self.name, training)
         if key not in self._steps:
-            cells = {name: p.detach() for name, p in parameters.items() if name.startswith("model.cell.")}
-            step = trace(model.part("advance"), cells, x, tree_map(Tensor.detach, state))
+            cells = {n: p.detach() for n, p in parameters.items() if n.startswith("model.cell.")}
+            learned = {n: p for n, p in cells.items() if n not in model.buffers}
+            step = trace(_beside_buffers(model.part("advance")), learned, x, tree_map(Tensor.detach, state))
             self._steps[key] = self._prepared(step, training)
         return self._steps[key]
 
@@ -147,3 +149,14 @@ class Traced:
                 self.name = "eager"
                 self.note(f"is not compiled: {str(error).strip().partition(chr(10))[0]}")
         return compiler.recorded(step) if step.device.type == "cuda" else step
+
+
+def _beside_buffers(advance: Advance) -> Advance:
+    """The step of a state that has the member's own buffers beside it."""
+
+    def step(parameters: dict[str, Tensor], x: Tensor, state: State) -> tuple[Tensor, State]:
+        inner, buffers = state
+        y, after = advance({**parameters, **buffers}, x, inner)
+        return y, (after, buffers)
+
+    return step

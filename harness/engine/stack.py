@@ -30,19 +30,31 @@ class _Part(nn.Module):
 
 
 class StackedModel:
-    """Models of one shape, as a function of their parameters (P, N).
+    """Models of one shape, one of each member, as a function of their parameters (P, N).
 
     choice: says how the cells are run along their sequences
     """
 
-    def __init__(self, template: Model, choice: "HasEngine") -> None:
-        self.template = template
+    def __init__(self, models: Sequence[Model], choice: "HasEngine") -> None:
+        self.template = models[0]
         self.choice = choice
-        self._shapes = {f"model.{name}": p.shape for name, p in self.template.named_parameters()}
+        self.start = torch.stack([torch.cat([p.detach().flatten() for p in m.parameters()]) for m in models])
+        named = [dict(model.named_buffers(prefix="model")) for model in models]
+        self.buffers = {
+            name: torch.stack([buffers[name] for buffers in named])
+            for name, first in named[0].items()
+            if not all(torch.equal(first, buffers[name]) for buffers in named)
+        }
+        """Those that differ from member to member, (P, …)."""
+        parameters = dict(self.template.named_parameters(prefix="model"))
+        self._shapes = {name: p.shape for name, p in parameters.items()}
         self._sizes = [shape.numel() for shape in self._shapes.values()]
+        learned = [torch.full_like(p, p.requires_grad, dtype=torch.bool) for p in parameters.values()]
+        self._learned = torch.cat([each.flatten() for each in learned])
 
     def parameters(self, flat: Tensor) -> dict[str, Tensor]:
-        """The flat parameters (P, N) by name, each (P, …)."""
+        """The flat parameters (P, N) by name, each (P, …); what the cell has frozen has no gradient."""
+        flat = torch.where(self._learned, flat, flat.detach())
         parts, shapes = flat.split(self._sizes, dim=1), self._shapes.items()
         return {
             name: part.contiguous().view(-1, *shape)
@@ -52,12 +64,13 @@ class StackedModel:
     def answers(self, flat: Tensor, batch: MemberBatch) -> Tensor:
         """What the members answer, (P, Q, B, C)."""
         parameters = self.parameters(flat)
+        parameters |= {name: buffer[batch.members] for name, buffer in self.buffers.items()}
         outputs = self.choice.engine.run(self, parameters, batch.inputs, batch.queries)  # (P, Q, B, H)
         answers: Tensor = vmap(self.part("readout"))(parameters, outputs)
         return answers
 
     def part(self, method: str) -> Callable[..., Any]:
-        """A method of the model as a function of one member's parameters and the method's arguments."""
+        """A method of the model as a function of one member's tensors by name and the method's arguments."""
         module = _Part(self.template, method)
         return lambda parameters, *arguments: functional_call(module, parameters, arguments)
 

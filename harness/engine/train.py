@@ -56,18 +56,15 @@ class _Training:
             r: build(population.spec, population.task, population.hidden_size, r).to(device, dtype)
             for r in set(repetitions)
         }
-        flat = {
-            r: torch.cat([p.detach().flatten() for p in model.parameters()]) for r, model in models.items()
-        }
-        rates = torch.tensor([m.lr for m in members], device=device, dtype=dtype)
-        self.adam = StackedAdam(torch.stack([flat[r] for r in repetitions]), rates, population.protocol)
         self.source = Source(population.task, repetitions, device, dtype)
         self.trained = [Trained() for _ in members]
         self.in_a_row = [0] * len(members)
-        template = models[repetitions[0]]
-        self.choice = Choice(settings, template.cell, note)
-        self.model = StackedModel(template, self.choice)
-        self.block_size = _block_size(template.cell, len(members), population.protocol.batch_size, device)
+        cell = models[repetitions[0]].cell
+        self.choice = Choice(settings, cell, note)
+        self.model = StackedModel([models[r] for r in repetitions], self.choice)
+        rates = torch.tensor([m.lr for m in members], device=device, dtype=dtype)
+        self.adam = StackedAdam(self.model.start.clone(), rates, population.protocol)
+        self.block_size = _block_size(cell, len(members), population.protocol.batch_size, device)
         self.blocks = self._blocks(range(len(members)))
 
     def run(self) -> list[Trained]:
@@ -90,8 +87,9 @@ class _Training:
             if not training:
                 break
         self._score()
+        seconds = (time.perf_counter() - start) / len(self.trained)
         for trained in self.trained:
-            trained.seconds = (time.perf_counter() - start) / len(self.trained)
+            trained.seconds = seconds
             trained.engine = self.choice.engine.name
         return self.trained
 
