@@ -81,7 +81,7 @@ class _Training:
             if update % every == 0 or update == protocol.updates:
                 loss, accuracy = self._check(update, losses / since)
                 losses, since = torch.zeros_like(losses), 0
-                self.blocks = self._blocks(self._training())
+                self._drop()
             training = len(self._training())
             self.report(Progress(update, protocol.updates, training, len(self.trained), loss, accuracy))
             if not training:
@@ -163,11 +163,18 @@ class _Training:
         """The members that have neither diverged nor solved their task, as of the last check."""
         return [i for i, t in enumerate(self.trained) if t.diverged_at is None and t.solved_at is None]
 
+    def _drop(self) -> None:
+        """Go on without the members that are done, where that saves blocks, or half of the only one."""
+        left = self._training()
+        if self.choice.engine.name != "compiled" and 0 < 2 * len(left) <= self.block_size:
+            self.block_size = len(left)
+        self.blocks = self._blocks(left)
+
     def _blocks(self, members: Sequence[int]) -> list[Tensor]:
-        """The members in blocks; where compiled all of one size, the last filled up with its last member."""
+        """The members in blocks; where traced all of one size, the last filled up with its last member."""
         size = self.block_size
         blocks = [list(members[i : i + size]) for i in range(0, len(members), size)]
-        if self.choice.engine.name == "compiled":
+        if self.choice.engine.name in ("eager", "compiled"):  # traced for one size
             blocks = [block + block[-1:] * (size - len(block)) for block in blocks]
         return [torch.tensor(block, device=self.settings.device) for block in blocks]
 
