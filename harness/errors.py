@@ -20,7 +20,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     unknown option of gap-copy 'x': known are filler, payload
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    if near:
-        return UserError(f"unknown {kind} {name!r}: did you mean {' or '.join(near)}?")
+    for cutoff in (0.8, 0.5):  # the farther ones only where none is near: names of one family are all alike
+        near = difflib.get_close_matches(name, names, n=3, cutoff=cutoff)
+        if near:
+            return UserError(f"unknown {kind} {name!r}: did you mean {' or '.join(near)}?")
     return UserError(f"unknown {kind} {name!r}: known are {', '.join(names) or 'none'}")
