@@ -51,12 +51,14 @@ class Stream:
             raise ValueError(f"cannot choose {k} distinct of {n}")
         return self.permutations(rows, n)[:, :k]
 
-    def balanced(self, classes: int, size: int) -> Ints:
-        """`size` class numbers in random order, whose counts differ by at most one; extras at random.
+    def balanced(self, classes: int, shape: int | tuple[int, int]) -> Ints:
+        """Class numbers in random order, whose counts differ by at most one in every row; extras at random.
 
         >>> np.bincount(Stream("doc").balanced(3, 8)).max()
         np.int64(3)
         """
-        whole = np.tile(np.arange(classes), size // classes)
-        extra = self.permutation(classes)[: size % classes]
-        return np.concatenate([whole, extra])[self.permutation(size)]
+        rows, size = (1, shape) if isinstance(shape, int) else shape
+        whole = np.tile(np.arange(classes), (rows, size // classes))
+        extra = self.permutations(rows, classes)[:, : size % classes]
+        drawn = np.concatenate([whole, extra], axis=1)
+        return np.take_along_axis(drawn, self.permutations(rows, size), axis=1).reshape(shape)

@@ -108,6 +108,8 @@ class Task(ABC):
     """What a cell must be able to do, in a few words."""
     source: ClassVar[str]
     """The paper the probe is taken from."""
+    streaming: ClassVar[bool] = False
+    """Whether each query has its own dependency, with the gap between the two."""
 
     @property
     @abstractmethod

@@ -121,3 +121,12 @@ def test_balanced_puts_its_extras_and_its_order_at_random():
         assert np.abs(counts - 3000).max() < 4 * np.sqrt(3000 * 2 / 3)
     extras = [int(np.bincount(row, minlength=3).argmax()) for row in rows]
     assert np.abs(np.bincount(extras) - 3000).max() < 4 * np.sqrt(3000 * 2 / 3)
+
+
+@given(st.integers(1, 8), st.integers(0, 5), sizes, keys)
+def test_balanced_balances_every_row_by_itself(classes, rows, size, key):
+    drawn = Stream(key).balanced(classes, (rows, size))
+    assert drawn.shape == (rows, size)
+    assert all(np.ptp(np.bincount(row, minlength=classes)) <= 1 for row in drawn)
+    one = Stream(key).balanced(classes, (1, size))
+    assert one.tolist() == [Stream(key).balanced(classes, size).tolist()]
