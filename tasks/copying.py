@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from harness.streams import Stream
 from harness.task import Batch, Classes, Role, Task, Tokens
 
-SYMBOLS = tuple("ABCDEFGH")
-NOISE = tuple("pqrstuvw")
+from ._tokens import ASK, NOISE, SYMBOLS, laid_out, others
+
 BLANK = ("·",)
-RECALL = ("?",)
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Copy(Task):
     @property
     def inputs(self) -> Tokens:
         """Symbols, then filler tokens, then the recall marker."""
-        return Tokens(SYMBOLS + self._fillers + RECALL)
+        return Tokens(SYMBOLS + self._fillers + ASK)
 
     @property
     def output(self) -> Classes:
@@ -71,12 +70,11 @@ class Copy(Task):
         payload = np.stack([stream.balanced(symbols, size) for _ in range(k)])  # (k, B)
         filler = symbols + stream.integers(len(self._fillers), (gap, size))
         recall = np.full((k, size), self.inputs.size - 1)
-        roles = np.repeat([Role.CUE, Role.FILLER, Role.QUESTION], [k, gap, k]).astype(np.int8)
         return Batch(
             inputs=np.concatenate([payload, filler, recall]),
             targets=payload,
             queries=np.arange(k + gap, k + gap + k),
-            roles=np.broadcast_to(roles[:, None], (len(roles), size)),
+            roles=laid_out(size, (Role.CUE, k), (Role.FILLER, gap), (Role.QUESTION, k)),
         )
 
     def solve(self, batch: Batch) -> NDArray[Any]:
@@ -86,10 +84,65 @@ class Copy(Task):
 
     def alternatives(self, batch: Batch, row: int, t: int) -> NDArray[Any]:
         """Another symbol for a symbol, another filler token for a filler token, nothing for a marker."""
-        symbols, fillers = len(SYMBOLS), len(self._fillers)
-        own = {
-            Role.CUE: np.arange(symbols),
-            Role.FILLER: np.arange(symbols, symbols + fillers),
-            Role.QUESTION: np.arange(0),
-        }[Role(batch.roles[t, row])]
-        return own[own != batch.inputs[t, row]]
+        return others(batch.inputs[t, row], len(SYMBOLS), len(self._fillers), 1)
+
+
+@dataclass(frozen=True)
+class Echo(Task):
+    """gap-echo: say at every time what came g + 1 tokens before.
+
+    A capital is to be heard only, a small letter to be heard too and to be answered by the symbol g + 1 back:
+    the first one so tells what g is. Sixteen answers are scored, the first of them at time g + 1.
+
+        cue      question
+        C A H B  d f a g h …          gap 3, answers C A H B D …
+
+    The gap is that of each query on its own: the last token an answer hangs on, here the only one, has g
+    tokens between itself and the query. The roles are those of the definition, before the question: the first
+    sixteen tokens are cue, or all of them where there are not so many.
+    """
+
+    name: ClassVar[str] = "gap-echo"
+    version: ClassVar[int] = 1
+    ability: ClassVar[str] = "keep a queue: take in and give out at once"
+    source: ClassVar[str] = "Jaeger 2001, Short term memory in echo state networks (GMD report 152)"
+    streaming: ClassVar[bool] = True
+
+    answers: ClassVar[int] = 16
+    """Queries in a row."""
+
+    @property
+    def inputs(self) -> Tokens:
+        """Symbols to be heard, the same to be heard and answered."""
+        return Tokens((*SYMBOLS, *map(str.lower, SYMBOLS)))
+
+    @property
+    def output(self) -> Classes:
+        """The symbols."""
+        return Classes(SYMBOLS)
+
+    def chance(self, gap: int) -> float:
+        """One of eight symbols."""
+        return 1 / len(SYMBOLS)
+
+    def sample(self, stream: Stream, layout: Stream, gap: int, size: int) -> Batch:
+        """Symbols, g + 1 of them to be heard only."""
+        n, start = self.answers, gap + 1
+        heard = stream.balanced(len(SYMBOLS), (n, size))
+        inputs = np.concatenate([heard, stream.integers(len(SYMBOLS), (start, size))])
+        inputs[start:] += len(SYMBOLS)
+        cue = min(n, start)
+        return Batch(
+            inputs=inputs,
+            targets=heard,
+            queries=np.arange(start, start + n),
+            roles=laid_out(size, (Role.CUE, cue), (Role.FILLER, start - cue), (Role.QUESTION, n)),
+        )
+
+    def solve(self, batch: Batch) -> NDArray[Any]:
+        """The symbols from the first token on, one for each query."""
+        return batch.inputs[batch.queries - batch.queries[0]] % len(SYMBOLS)
+
+    def alternatives(self, batch: Batch, row: int, t: int) -> NDArray[Any]:
+        """Another symbol, to be answered or not as the one that stands there."""
+        return others(batch.inputs[t, row], len(SYMBOLS), len(SYMBOLS))
