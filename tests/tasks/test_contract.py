@@ -18,7 +18,19 @@ from harness.ids import Id
 from harness.registry import find_task, task_classes
 from harness.task import SPLITS, Batch, Classes, Reals, Role, Task, Tokens
 
-VARIANTS = ["gap-copy[filler=blank]", "gap-copy[payload=5]", "nl-birthplace[pronoun=true]"]
+VARIANTS = [
+    "gap-add[variant=hochreiter]",
+    "gap-bracket[depth=1]",
+    "gap-copy[filler=blank]",
+    "gap-copy[payload=5]",
+    "gap-hop[hops=4]",
+    "gap-order[symbols=3]",
+    "gap-parity[additions=3,modulus=5]",
+    "gap-recall[overwrite=true]",
+    "gap-recall[pairs=8]",
+    "gap-select[payload=10]",
+    "nl-birthplace[pronoun=true]",
+]
 TASKS = [find_task(name) for name in [*task_classes(), *VARIANTS]]
 GOLDEN = Path(__file__).with_name("golden.json")
 
