@@ -1,8 +1,8 @@
 """Binding: which value belongs to which name?
 
-Several bindings stand one after the other, and the one asked for may be any of them. It ends at the same time
-in all rows, exactly g tokens before the query; the others stand before it or within the gap. In the next
-batch that time is another, so that the number of tokens before the bindings does not tell which of them is
+Several bindings stand one after the other, and the one asked for may be any of them. It ends at the same
+time in all rows, exactly g tokens before the query; the others stand before it or within the gap. In the next
+batch that time is another, so that the number of tokens before the bindings hardly tells which of them is
 asked. A cell trained at one gap alone may still count instead of heeding the name; trained at many it cannot.
 """
 

@@ -12,6 +12,8 @@ from harness.task import Batch, Classes, Role, Task, Tokens
 from ._tokens import ASK, NOISE, SYMBOLS, laid_out, others
 
 BLANK = ("·",)
+ECHOES = 16
+"""Answers of gap-echo that are scored."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,6 @@ class Echo(Task):
     source: ClassVar[str] = "Jaeger 2001, Short term memory in echo state networks (GMD report 152)"
     streaming: ClassVar[bool] = True
 
-    answers: ClassVar[int] = 16
-    """Queries in a row."""
-
     @property
     def inputs(self) -> Tokens:
         """Symbols to be heard, the same to be heard and answered."""
@@ -127,7 +126,7 @@ class Echo(Task):
 
     def sample(self, stream: Stream, layout: Stream, gap: int, size: int) -> Batch:
         """Symbols, g + 1 of them to be heard only."""
-        n, start = self.answers, gap + 1
+        n, start = ECHOES, gap + 1
         heard = stream.balanced(len(SYMBOLS), (n, size))
         inputs = np.concatenate([heard, stream.integers(len(SYMBOLS), (start, size))])
         inputs[start:] += len(SYMBOLS)

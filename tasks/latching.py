@@ -12,6 +12,8 @@ from harness.task import Batch, Classes, Role, Task, Tokens
 from ._tokens import ASK, NOISE, laid_out, others
 
 BITS = ("0", "1")
+EARLIER = 10
+"""Instructions of gap-flipflop before the last write."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,6 @@ class FlipFlop(Task):
     ability: ClassVar[str] = "hold a bit, replace it when told to, and only then"
     source: ClassVar[str] = "Liu et al. 2023, flip-flop language modeling (arXiv 2306.00946)"
 
-    before: ClassVar[int] = 10
-    """Instructions before the last write."""
-
     @property
     def inputs(self) -> Tokens:
         """Two writes, two ignores, the read."""
@@ -101,17 +100,15 @@ class FlipFlop(Task):
 
     def sample(self, stream: Stream, layout: Stream, gap: int, size: int) -> Batch:
         """Any instructions, a write, ignores, the read."""
-        earlier = stream.integers(4, (self.before, size))
+        earlier = stream.integers(4, (EARLIER, size))
         bit = stream.balanced(2, (1, size))
         ignored = 2 + stream.integers(2, (gap, size))
-        roles = laid_out(
-            size, (Role.PREFIX, self.before), (Role.CUE, 1), (Role.FILLER, gap), (Role.QUESTION, 1)
-        )
-        roles[: self.before][earlier < 2] = Role.DECOY
+        roles = laid_out(size, (Role.PREFIX, EARLIER), (Role.CUE, 1), (Role.FILLER, gap), (Role.QUESTION, 1))
+        roles[:EARLIER][earlier < 2] = Role.DECOY
         return Batch(
             inputs=np.concatenate([earlier, bit, ignored, np.full((1, size), 4)]),
             targets=bit,
-            queries=np.array([self.before + 1 + gap]),
+            queries=np.array([EARLIER + 1 + gap]),
             roles=roles,
         )
 
