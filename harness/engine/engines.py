@@ -34,9 +34,9 @@ def _of_tensors() -> Iterator[None]:
         raise Untraceable(first or type(error).__name__) from error
 
 
-def out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: BaseException) -> bool:
     """Whether it says that there is no memory left, on a GPU or a CPU."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 class Reference:

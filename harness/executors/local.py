@@ -96,8 +96,9 @@ class Pool:
         A worker that dies takes its own job with it, and no other.
         """
         left = list(enumerate(jobs))
-        while left or any(worker.job is not None for worker in self.workers):
-            while len(self.workers) < min(self.size, len(left)):
+        self.workers = [worker for worker in self.workers if worker.process.poll() is None]
+        while left or self._busy():
+            while len(self.workers) < min(self.size, len(self._busy()) + len(left)):
                 self.workers.append(self._worker())
             for worker in self.workers:
                 if worker.job is None and left:
@@ -106,7 +107,7 @@ class Pool:
                     ahead = sum(j.cost / len(j.members) for j in alike) / len(self.workers)
                     worker.connection.send((job, int(ahead)))
                     yield worker.job, "begin", None
-            busy = {worker.connection: worker for worker in self.workers if worker.job is not None}
+            busy = {worker.connection: worker for worker in self._busy()}
             for connection in wait(list(busy)):
                 assert isinstance(connection, Connection)
                 worker = busy[connection]
@@ -116,6 +117,9 @@ class Pool:
                 if kind == "outcome":
                     worker.job = None
                 yield number, kind, content
+
+    def _busy(self) -> list[_Worker]:
+        return [worker for worker in self.workers if worker.job is not None]
 
     def _receive(self, worker: _Worker) -> tuple[str, Any]:
         try:

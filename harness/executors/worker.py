@@ -10,6 +10,7 @@ import platform
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 from multiprocessing.connection import Connection
@@ -23,6 +24,7 @@ REPORT_SECONDS = 0.2
 def main() -> None:
     """The life of a worker: until the driver closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    threading.Thread(target=_end_with_driver, args=[os.getppid()], daemon=True).start()
     connection: Connection = Connection(int(sys.argv[1]))
     _keep_memory()
     try:
@@ -35,6 +37,13 @@ def main() -> None:
             connection.send(("outcome", work(job, {**settings, "steps_ahead": steps_ahead}, connection)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)  # the driver is gone
+
+
+def _end_with_driver(driver: int) -> None:
+    """End when the driver is gone: a cell that hangs would never find out."""
+    while os.getppid() == driver:
+        time.sleep(1)
+    os._exit(0)
 
 
 def _keep_memory() -> None:
@@ -51,6 +60,8 @@ def work(job: Job, settings: dict[str, Any], connection: Connection) -> Outcome:
     import torch
 
     from harness.engine import Member, Population, Progress, Settings, train
+    from harness.engine.engines import out_of_memory
+    from harness.errors import UserError
     from harness.protocol import Protocol
     from harness.registry import find_cell, find_task
 
@@ -69,6 +80,9 @@ def work(job: Job, settings: dict[str, Any], connection: Connection) -> Outcome:
 
     try:
         spec = find_cell(job.cell)
+    except UserError as error:
+        return failed("killed", str(error))  # it was there when the job was made
+    try:
         if spec.file.version != job.cell_version:
             return failed("killed", f"{job.cell} is not of version {job.cell_version} any more")
         population = Population(
@@ -88,18 +102,18 @@ def work(job: Job, settings: dict[str, Any], connection: Connection) -> Outcome:
         return Done(trained, {**provenance(device), "engine": trained[0].engine})
     except (BrokenPipeError, ConnectionResetError):
         raise
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        return failed("out-of-memory", str(error))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if out_of_memory(error):
+            return failed("out-of-memory", str(error).strip().partition("\n")[0])
         return failed("crashed", describe(error))
 
 
-def describe(error: Exception) -> str:
+def describe(error: BaseException) -> str:
     """An exception in one line: where in the cell it was raised, its type and message."""
+    import torch
+
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [
-        f for f in frames if f"{os.sep}torch{os.sep}" not in f.filename and not f.filename.startswith("<")
-    ]
+    ours = [f for f in frames if not f.filename.startswith((os.path.dirname(torch.__file__), "<"))]
     first = str(error).strip().partition("\n")[0]
     return f"{os.path.basename(ours[-1].filename)}:{ours[-1].lineno}: {type(error).__name__}: {first}"
 
