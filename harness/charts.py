@@ -123,7 +123,9 @@ def _looks(cells: "pd.Series[str]", legend: bool = True) -> tuple[alt.Color, alt
     colours, shapes = zip(*map(look, names), strict=True)
     columns = max(1, 100 // (6 + max(map(len, names))))
     below = (
-        alt.Legend(title=None, orient="bottom", columns=columns, labelLimit=400, symbolSize=80)
+        alt.Legend(
+            title=None, orient="bottom", columns=columns, labelLimit=400, symbolSize=80, symbolOpacity=1
+        )
         if legend
         else None
     )
