@@ -64,11 +64,8 @@ def test_jobs_of_every_fate_beside_each_other(pool, job, capfd):
     assert gone([first, second], 0)
     assert [number for number, kind, _ in messages if kind == "begin"] == list(range(len(names)))
     found = outcomes(messages)
-    assert {names[n] for n, outcome in found.items() if isinstance(outcome, Done)} == {
-        "printing",
-        "rnn",
-        "gru",
-    }
+    done = {names[number] for number, outcome in found.items() if isinstance(outcome, Done)}
+    assert done == {"printing", "rnn", "gru"}
     crashes = {names[n]: outcome for n, outcome in found.items() if isinstance(outcome, Failed)}
     assert {name: crash.outcome for name, crash in crashes.items()} == {
         "raising": "crashed", "exiting": "crashed", "vanishing": "killed",
