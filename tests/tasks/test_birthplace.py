@@ -7,6 +7,7 @@ from math import sqrt
 
 import numpy as np
 import pytest
+from guesses import at_chance, naive_bayes
 
 from harness.registry import find_task
 from harness.task import Role
@@ -27,20 +28,6 @@ def countries(batch):
     """The times and the languages of the two countries of each row, in their order: (B, 2) each."""
     language = module._vocabulary().language[batch.inputs.T]
     return np.nonzero(language >= 0)[1].reshape(-1, 2), language[language >= 0].reshape(-1, 2)
-
-
-def at_chance(right, chance):
-    """Whether a share of right answers lies in the 99.9 % interval around chance."""
-    return abs(np.mean(right) - chance) <= 3.29 * sqrt(chance * (1 - chance) / np.size(right))
-
-
-def naive_bayes(features, answers, size, classes):
-    """The likeliest answer by counts, as a function of features (N, F) below `size`."""
-    counts = np.ones((classes, features.shape[1], size))
-    for column in range(features.shape[1]):
-        np.add.at(counts, (answers, column, features[:, column]), 1)
-    logs = np.log(counts / counts.sum(axis=2, keepdims=True))
-    return lambda new: sum(logs[:, column, new[:, column]] for column in range(new.shape[1])).argmax(axis=0)
 
 
 @both
