@@ -101,25 +101,32 @@ class CellSpec:
 
     def widths(self, low: int, high: int) -> Iterable[int]:
         """The hidden sizes in [low, high] that the cell admits with these options."""
-        with self._refusals():
+        with self.refusals():
             return self.cls.widths(low, high, **self.options)
 
     def build(self, input_size: int, hidden_size: int) -> "Cell":
         """A new cell, its weights from torch's global generator. Raises UserError if it refuses."""
         from harness.cell import Stack
 
-        with self._refusals():
+        with self.refusals():
             if self.layers == 1:
                 return self.cls(input_size, hidden_size, **self.options)
             sizes = [input_size] + [hidden_size] * (self.layers - 1)
             return Stack(self.cls(size, hidden_size, **self.options) for size in sizes)
 
     @contextmanager
-    def _refusals(self) -> Iterator[None]:
+    def refusals(self) -> Iterator[None]:
+        """What the cell raises in here is a UserError: a ValueError in its words, all else with its line."""
         try:
             yield
+        except UserError:
+            raise
         except ValueError as error:
             raise UserError(f"cell {self.id}: {error}") from error
+        except Exception as error:
+            where, first = _line(error, self.file.path), str(error).strip().partition("\n")[0]
+            message = f"cell {self.id}: {self.file.path}:{where}: {type(error).__name__}: {first}"
+            raise UserError(message) from error
 
 
 def cell_files() -> dict[str, CellFile]:

@@ -53,6 +53,8 @@ class Entry:
     task: Task
     protocol: Protocol
     hidden_size: int
+    cell_parameters: int
+    state_floats: int
     requests: tuple[RunRequest, ...]
 
     @property
@@ -167,12 +169,16 @@ def run(
 
 
 def plan(spec: CellSpec, task: Task, protocol: Protocol) -> Entry:
-    """All the runs of one curve. Raises UserError when no width of the cell fits the protocol's budget."""
+    """All the runs of one curve. Raises UserError when the cell cannot be built within the protocol."""
+    from harness.cell import count_parameters
     from harness.engine import NUMERICS
-    from harness.model import solve_width
+    from harness.model import build, solve_width, state_floats
 
     gaps: Iterable[int | None] = (None,) if protocol.train == "mixed" else protocol.evaluated(task.min_gap)
     hidden_size = protocol.hidden_size or solve_width(spec, protocol.budget)
+    with spec.refusals():
+        cell = build(spec, task, hidden_size, 0).cell
+        parameters, floats = count_parameters(cell), state_floats(cell)
     requests = tuple(
         RunRequest(
             cell=spec.id,
@@ -192,7 +198,7 @@ def plan(spec: CellSpec, task: Task, protocol: Protocol) -> Entry:
         for lr in protocol.lr
         for repetition in range(protocol.repetitions)
     )
-    return Entry(spec, task, protocol, hidden_size, requests)
+    return Entry(spec, task, protocol, hidden_size, parameters, floats, requests)
 
 
 def _expand(asked: str | Sequence[str], everything: Callable[[], Iterable[str]]) -> list[str]:
@@ -296,11 +302,8 @@ def find_device(name: str) -> "torch.device":
 
 
 def _results(entry: Entry, job: Job, requests: Sequence[RunRequest], outcome: Outcome) -> list[RunResult]:
-    from harness.cell import count_parameters
     from harness.engine import Trained
-    from harness.model import build, state_floats
 
-    cell = build(entry.spec, entry.task, entry.hidden_size, 0).cell
     crash = outcome if isinstance(outcome, Failed) else None
     if isinstance(outcome, Failed):
         share = outcome.seconds / len(job.members)
@@ -321,8 +324,8 @@ def _results(entry: Entry, job: Job, requests: Sequence[RunRequest], outcome: Ou
                 outcome="crashed" if crash else member.outcome,
                 outcome_update=crash.update if crash else member.diverged_at,
                 reason=crash.reason if crash else None,
-                cell_parameters=count_parameters(cell),
-                state_floats=state_floats(cell),
+                cell_parameters=entry.cell_parameters,
+                state_floats=entry.state_floats,
                 updates=member.updates,
                 updates_to_solve=member.solved_at,
                 gap_auc=None if math.isnan(area) else area,

@@ -197,6 +197,14 @@ _BODIES = {
         h = self.mix(x, h)
         return h, h
 """,
+    "stateless": """
+    def initial_state(self, batch_size, *, device, dtype):
+        raise KeyError("no state")
+
+    def step(self, x, h):
+        h = self.mix(x, h)
+        return h, h
+""",
     "unbuildable": """
     def more(self):
         self.nothing.of = "this kind"
