@@ -17,6 +17,8 @@ WARM_SECONDS = 5.0
 GAIN = 0.5
 """The part of the eager time that a compiled step saves, at least."""
 
+OPTIONS = {"size_asserts": False, "cpp.use_decompose_tanh": True}
+"""tanh x as 2 σ(2x) − 1, which rounds at 1 and not at x, takes a third of the time."""
 
 _done: dict[Path, tuple[Graph, Graph]] = {}
 """What this process has compiled."""
@@ -51,7 +53,7 @@ def _compile(graph: Graph) -> Graph:
     assert isinstance(graph, fx.GraphModule)
     examples = _examples(graph)
     with torch.no_grad():
-        run: Graph = inductor(graph, list(examples))
+        run: Graph = inductor(graph, list(examples), options=OPTIONS)
     return _record(run, examples) if examples[0].is_cuda else run
 
 

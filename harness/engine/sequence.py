@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from harness.engine.step import Step
 
-CHUNK = 16
+CHUNK = 8
 """Steps whose inputs are gathered, and whose input gradients are scattered, at once."""
 
 
@@ -110,7 +110,7 @@ def _ahead(
         x = source[start:stop] if index is None else F.embedding(index[start:stop], source)
         for t, x_t in enumerate(x.unbind(), start):
             made = step.forward(*parameters, x_t, *state)
-            kept.append((x_t, *state, *made[1 + size :]))
+            kept.append((*((x_t,) if step.keeps_x else ()), *state, *made[1 + size :]))
             state = list(made[1 : 1 + size])
             if t in asked:
                 outputs.append(made[0])

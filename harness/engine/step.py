@@ -43,8 +43,8 @@ class Step:
     """A traced step. `forward` and `backward` take tensors one by one and give them in a sequence.
 
     forward: parameters, x (P, B, F), state → y (P, B, H), next state, residuals
-    backward: parameters, x, state, residuals, gradients of y and of the next state → gradients of the
-        parameters, of x, of the state
+    backward: parameters, x if it `keeps_x`, state, residuals, gradients of y and of the next state →
+        gradients of the parameters, of x, of the state
     Only the leaves of the state that are of floating point, marked in `differentiable`, have gradients.
     """
 
@@ -52,6 +52,8 @@ class Step:
     backward: Graph
     names: list[str]
     """The parameters that the step uses, in order."""
+    keeps_x: bool
+    """Whether the backward pass reads x."""
     differentiable: list[bool]
     state_spec: TreeSpec
     device: torch.device
@@ -136,12 +138,16 @@ def _split(
     given = [node for i, node in enumerate(inputs[:primals]) if i not in unused]
     back = [result for i, result in enumerate(back) if i not in unused]
 
-    residuals = _residuals(graph, set(given), needs_gradient, back)
-    size = sum(_numel(node) for node in [*residuals, *given[len(kept) :]])
+    x = inputs[len(names)]
+    residuals = _residuals(graph, set(given) - {x}, needs_gradient, back)
+    keeps_x = x in _needed([*given, *residuals, *inputs[primals:]], back)
+    remembered = [node for node in given if node is not x or keeps_x]
+    size = sum(_numel(node) for node in [*residuals, *remembered[len(kept) :]])
     return Step(
         forward=_extract(joint, given, [*ahead, *residuals]),
-        backward=_extract(joint, [*given, *residuals, *inputs[primals:]], back),
+        backward=_extract(joint, [*remembered, *residuals, *inputs[primals:]], back),
         names=[names[i] for i in kept],
+        keeps_x=keeps_x,
         differentiable=differentiable,
         state_spec=spec,
         device=inputs[0].meta["val"].device,
@@ -186,6 +192,18 @@ def _numel(node: fx.Node) -> int:
     return value.numel() if isinstance(value, Tensor) else 0
 
 
+def _needed(inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]) -> set[fx.Node]:
+    """The nodes that stand between the inputs and the outputs, and those of both that are used."""
+    needed: set[fx.Node] = set()
+    stack = [node for node in outputs if isinstance(node, fx.Node)]
+    while stack:
+        node = stack.pop()
+        if node not in needed:
+            needed.add(node)
+            stack.extend(() if node in inputs else node.all_input_nodes)
+    return needed
+
+
 def _extract(root: fx.GraphModule, inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]) -> fx.GraphModule:
     """The part of a graph that makes the outputs from the inputs."""
     copies: dict[fx.Node, fx.Node] = {}
@@ -193,13 +211,7 @@ def _extract(root: fx.GraphModule, inputs: Sequence[fx.Node], outputs: Sequence[
     for node in inputs:
         copies[node] = part.placeholder(node.name)
         copies[node].meta = dict(node.meta)
-    wanted, stack = set(inputs), [node for node in outputs if isinstance(node, fx.Node)]
-    needed: set[fx.Node] = set()
-    while stack:
-        node = stack.pop()
-        if node not in wanted and node not in needed:
-            needed.add(node)
-            stack.extend(node.all_input_nodes)
+    needed = _needed(inputs, outputs) - set(inputs)
     for node in root.graph.nodes:
         if node in needed:
             copies[node] = part.node_copy(node, lambda old: copies[old])

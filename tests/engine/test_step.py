@@ -36,7 +36,8 @@ def test_the_two_graphs_are_the_step_and_its_gradient():
     y, after, *residuals = step.forward(*parameters, x, h)
     torch.testing.assert_close((y, after), (expected, expected))
     g_y, g_h = torch.randn_like(y), torch.randn_like(y)
-    found = step.backward(*parameters, x, h, *residuals, g_y, g_h)
+    assert not step.keeps_x  # the gradient of a sum reads none of its terms
+    found = step.backward(*parameters, h, *residuals, g_y, g_h)
     torch.testing.assert_close(list(found), list(torch.autograd.grad(expected, inputs, g_y + g_h)))
 
 
@@ -50,7 +51,19 @@ def test_what_is_kept_for_the_way_back_is_counted_and_not_more_than_needed():
     residuals = step.forward(*parameters, x, h)[2:]
     assert [tuple(r.shape) for r in residuals] == [(P, B, H)]  # the tanh: sums and products are made again
     torch.testing.assert_close(residuals[0], torch.tanh(x + h @ parameters[0].mT))
-    assert step.floats == sum(t.numel() for t in (*residuals, x, h))
+    assert step.floats == sum(t.numel() for t in (*residuals, h))
+
+
+def test_the_input_is_kept_where_the_way_back_reads_it():
+    def scaling(parameters, x, h):
+        h = torch.tanh(h @ parameters["U"].T) * x
+        return h, h
+
+    step, parameters, x, h = traced(scaling)
+    assert step.keeps_x
+    residuals, ones = step.forward(*parameters, x, h)[2:], torch.ones_like(h)
+    found = step.backward(*parameters, x, h, *residuals, ones, torch.zeros_like(h))
+    torch.testing.assert_close(found[1], torch.tanh(h @ parameters[0].mT))
 
 
 def test_the_forward_graph_computes_nothing_of_the_gradient():
@@ -72,7 +85,7 @@ def test_what_is_whole_has_no_gradient():
     assert step.differentiable == [True, False]
     y, after, count, *residuals = step.forward(*parameters, x, h, t)
     assert count.tolist() == [[1] * B] * P
-    found = step.backward(*parameters, x, h, t, *residuals, y, after)
+    found = step.backward(*parameters, h, t, *residuals, y, after)
     assert [g.shape for g in found] == [parameters[0].shape, x.shape, h.shape]
 
 
