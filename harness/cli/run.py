@@ -89,7 +89,7 @@ def command(cells: tuple[str, ...], tasks: tuple[str, ...], as_json: bool, **opt
             console.print(
                 "Interrupted. What is finished is kept; the same command continues.", soft_wrap=True
             )
-            raise
+            sys.exit(130)
     if as_json:
         for row in results.rows():
             click.echo(json.dumps(row))
@@ -110,13 +110,13 @@ class _Bars:
     """The live progress: all populations, and those that train; a line for each where it is no terminal."""
 
     def __init__(self, console: Any) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.console = console
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(),
             console=console,
