@@ -1,0 +1,69 @@
+"""Every benchmark runs, and what it prints holds together. No time is asserted."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from harness.registry import ROOT, find_cell
+
+TINY = ["--engine", "eager", "--updates", "1", "--rounds", "1"]
+
+
+def run(script, *arguments):
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / script), *arguments, "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.slow
+def test_engine():
+    rows = run("engine.py", "--size", "8", "3", "--length", "8", *TINY)
+    cells = ["gru", "plain-gru", "lstm", "rnn", "depth-gated", "clockwork"]
+    assert [row["cell"] for row in rows] == cells
+    for row in rows:
+        assert row["gain"] == pytest.approx(row["alone_ms"] / row["population_ms"])
+        assert row["to_floor"] == pytest.approx(row["population_ms"] / row["floor_ms"])
+    # Recurrent weights: 3 H², 4 H², H², two layers of which the upper one also reads the lower one's output,
+    # and the blocks on and above the diagonal; H = 8.
+    flops = [round(row["floor_ms"] * row["peak_gflops"] * 1e6) for row in rows]
+    weights = [3 * 64, 3 * 64, 4 * 64, 64, (4 + 4 + 5) * 64, 36]
+    assert flops == [3 * 2 * 64 * 8 * w for w in weights]
+    assert [row["of_gru"] is None for row in rows] == [True, False, True, True, True, True]
+
+
+def test_the_plain_gru_is_the_gru():
+    import torch
+
+    cells = [find_cell(c).build(5, 4) for c in ("gru", str(ROOT / "benchmarks" / "plain_gru.py"))]
+    cells[1].load_state_dict(cells[0].state_dict())
+    x, h = torch.randn(3, 5), torch.randn(3, 4)
+    (ours, _), (plain, _) = (cell.step(x, h) for cell in cells)
+    torch.testing.assert_close(plain, ours)
+
+
+@pytest.mark.slow
+def test_scaling():
+    rows = run(
+        "scaling.py", "--hidden-size", "4", "--lengths", "7,9", "--members", "1,2", "--long", "3", "12", *TINY
+    )
+    sizes = [(8, 7), (8, 9), (1, 100), (2, 100), (3, 12)]
+    assert [(row["members"], row["length"]) for row in rows] == sizes
+    assert [row["growth"] for row in rows if row["length"] in (7, 12)] == [1.0, 1.0]
+    assert all(row["member_ms"] > 0 and row["peak_gb"] > 0.05 for row in rows)
+
+
+@pytest.mark.slow
+def test_end_to_end():
+    rows = run("end_to_end.py", "--cell", "rnn", "--task", "gap-copy", "--gaps", "2", "--updates", "2")
+    assert [row["run"] for row in rows] == ["cold", "warm"]
+    for row in rows:
+        assert 0 < row["engine_seconds"] < row["workers"] * row["seconds"]
