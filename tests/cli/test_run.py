@@ -371,18 +371,6 @@ def test_a_crash_an_exit_and_a_nan_with_workers(tmp_path):
 
 def interrupted(folder: Path, number: int, *, group: bool) -> tuple[Done, list[int]]:
     """Start, wait until something is finished and something at work, send the signal; the workers' pids."""
-    long = (
-        "--updates",
-        "60",
-        "--gaps",
-        "2,3,4,5,6,7",
-        "--repetitions",
-        "2",
-        "--lr",
-        "0.01",
-        "--hidden-size",
-        "8",
-    )
     process = subprocess.Popen(
         command(*GRU, *LONG), cwd=folder, env=environment(), start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
