@@ -88,6 +88,7 @@ class Traced:
     ) -> None:
         self.memory, self.note = memory, note
         self.name = "compiled" if compile else "eager"
+        self._traced: dict[tuple[int, ...], Step] = {}
         self._steps: dict[tuple[int | str, ...], Step] = {}
 
     def compile(self) -> None:
@@ -96,7 +97,7 @@ class Traced:
 
     def pays(self, seconds: float) -> bool:
         """Whether to compile, with so many seconds of eager work ahead."""
-        return all(compiler.pays(step, seconds) for key, step in self._steps.items() if key[-1])
+        return all(compiler.pays(step, seconds) for key, step in self._traced.items() if key[-1])
 
     def run(
         self, model: StackedModel, parameters: dict[str, Tensor], inputs: Tensor, queries: Sequence[int]
@@ -133,12 +134,14 @@ class Traced:
     def _step(
         self, model: StackedModel, parameters: dict[str, Tensor], x: Tensor, state: State, training: bool
     ) -> Step:
-        key = (*x.shape, self.name, training)
+        shape, key = (*x.shape, training), (*x.shape, self.name, training)
         if key not in self._steps:
-            cells = {n: p.detach() for n, p in parameters.items() if n.startswith("model.cell.")}
-            learned = {n: p for n, p in cells.items() if n not in model.buffers}
-            step = trace(_beside_buffers(model.part("advance")), learned, x, tree_map(Tensor.detach, state))
-            self._steps[key] = self._prepared(step, training)
+            if shape not in self._traced:
+                cells = {n: p.detach() for n, p in parameters.items() if n.startswith("model.cell.")}
+                learned = {n: p for n, p in cells.items() if n not in model.buffers}
+                advance = _beside_buffers(model.part("advance"))
+                self._traced[shape] = trace(advance, learned, x, tree_map(Tensor.detach, state))
+            self._steps[key] = self._prepared(self._traced[shape], training)
         return self._steps[key]
 
     def _prepared(self, step: Step, training: bool) -> Step:

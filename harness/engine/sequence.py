@@ -79,7 +79,8 @@ class Run(torch.autograd.Function):
             g_x: list[Tensor] = []
             for t in reversed(range(first, last)):
                 found = step.backward(*parameters, *kept.pop(), g_at.get(t, zero), *g_state)
-                torch._foreach_add_(g_parameters, list(found[:n]))
+                if n:
+                    torch._foreach_add_(g_parameters, list(found[:n]))
                 g_x.append(found[n])
                 g_state = list(found[n + 1 :])
                 if (t - first) % CHUNK == 0:

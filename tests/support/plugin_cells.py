@@ -85,6 +85,15 @@ _BODIES = {
         recent[:, 0] = h
         return recent.amax(dim=1), recent
 """,
+    "projected": """
+    def project(self, x):
+        return x @ self.W.T
+
+    def recur(self, pre, h):
+        z = torch.sigmoid(pre)
+        h = z * h + (1 - z) * torch.tanh(pre)
+        return h, h
+""",
     "unrolling": """
     def step(self, x, h):
         h = 0.5 * h + x @ self.W.T
@@ -222,6 +231,7 @@ FITTING = (
     "unused_parameter",
     "in_place",
     "recent",
+    "projected",
     "reservoir",
     "unrolling",
 )
