@@ -146,8 +146,8 @@ class Hop(Task):
     An assignment is two tokens, "B A" says B ← A. One chain of h assignments leads from the value to the
     variable asked for, another one just like it to a variable that is not. The two take turns, either of them
     first in every turn, so that the last assignment and the last value are those asked for half of the time.
-    The cue are the sources in the chain, the value and the variables passed on. Values are drawn by
-    themselves, so that the other chain's tells nothing.
+    The cue is the sources in the chain: the value and the variables passed on. Values are drawn by themselves,
+    so that the other chain's tells nothing. Holding both and following neither is right in 9/16 of the rows.
 
     hops: assignments in a chain h, up to 4
     """

@@ -18,9 +18,10 @@ def run(script, *arguments):
         [sys.executable, str(ROOT / "benchmarks" / script), *arguments, "--json"],
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
         env={**os.environ, "PYTHONPATH": paths},
     )
+    assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
