@@ -1,9 +1,12 @@
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
 import pytest
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background, and so by children too
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
