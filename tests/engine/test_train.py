@@ -9,7 +9,7 @@ import plugin_cells
 import pytest
 import torch
 
-from harness.engine import Count, train
+from harness.engine import Count, engines, train
 from harness.engine.stack import StackedModel
 from harness.protocol import CHECK_ROWS
 from harness.task import Task
@@ -166,21 +166,23 @@ def test_a_check_is_the_mean_loss_since_the_last_and_accuracy_on_validation(popu
 
 
 class Answers:
-    """Says how many answers are right, in place of the models: accuracies by check, of each member."""
+    """Says how accurate the members are at each check; what is scored at the end is what they answer."""
 
     def __init__(self, monkeypatch, *accuracies):
         self.accuracies = accuracies
         self.checks = 0
-        monkeypatch.setattr(training._Training, "_count", self.count)
+        score = training._Training._count
 
-    def count(self, split, gap, index, rows):
-        n = 1000
-        if index >= 0:
-            return n, torch.zeros(len(self.accuracies), dtype=torch.int64)
+        def count(of, split, gap, index, rows):
+            return score(of, split, gap, index, rows) if index >= 0 else self.check(rows)
+
+        monkeypatch.setattr(training._Training, "_count", count)
+
+    def check(self, rows):
         assert rows == CHECK_ROWS
-        right = [round(n * a[self.checks] if self.checks < len(a) else 0) for a in self.accuracies]
+        right = [round(1000 * a[self.checks]) if self.checks < len(a) else 0 for a in self.accuracies]
         self.checks += 1
-        return n, torch.tensor(right)
+        return 1000, torch.tensor(right)
 
 
 def test_three_checks_in_a_row_solve(population, settings, monkeypatch):
@@ -204,21 +206,13 @@ def test_when_all_have_solved_it_ends(population, settings, monkeypatch, drawn):
 
 def test_a_member_that_has_solved_its_task_stays_as_it_is(population, settings, monkeypatch):
     """Though others train on: it scores like one whose training ended there."""
-    (short,) = train(population("rnn", [(0, 1e-2)], updates=3), settings())
-    check = training._Training._check
-
-    def solved(self, update, losses):
-        result = check(self, update, losses)
-        if update == 3:
-            self.trained[0].solved_at = update
-            self.adam.training[0] = False
-        return result
-
-    monkeypatch.setattr(training._Training, "_check", solved)
-    early, late = train(population("rnn", [(0, 1e-2), (1, 1e-2)], updates=12), settings())
+    (short,) = train(population("rnn", TOGETHER[:1], updates=3), settings())
+    Answers(monkeypatch, [1, 1, 1], [], [])
+    early, *late = train(population("rnn", TOGETHER[:3], solved_accuracy=0.999), settings())
     assert early.counts == short.counts
     assert [c.loss for c in early.checks] == pytest.approx([c.loss for c in short.checks], rel=1e-9)
-    assert late.updates == 12
+    assert [t.updates for t in (early, *late)] == [3, 12, 12]
+    assert late[1].counts != short.counts
 
 
 @pytest.mark.parametrize("engine", ["eager", "reference"])
@@ -291,6 +285,20 @@ def test_out_of_memory_goes_on_in_smaller_blocks(population, settings, monkeypat
     assert all("memory" in line for line in notes)
     for one, other in zip(found, plenty, strict=True):
         same(one, other)
+
+
+def test_out_of_memory_while_tracing_is_no_fault_of_the_cell(population, settings, monkeypatch):
+    trace, notes = engines.trace, []
+
+    def limited(advance, parameters, x, state):
+        if len(x) > 2:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 123 bytes.")
+        return trace(advance, parameters, x, state)
+
+    monkeypatch.setattr(engines, "trace", limited)
+    found = train(population("rnn", TOGETHER[:3], updates=2), settings(), note=notes.append)
+    assert len(notes) == 1
+    assert found[0].engine == "eager"
 
 
 def test_out_of_memory_for_a_single_member_is_an_error(population, settings, monkeypatch):
