@@ -269,14 +269,14 @@ def _execute(jobs: Sequence[Job], pool: Pool, results: Results, report: Callable
                     store.beat(attempts[number], content.update / content.updates)
             else:
                 if isinstance(content, Failed) and content.outcome != "crashed":
-                    store.end(attempts.pop(number), content.outcome, content.reason)
+                    store.end(attempts[number], content.outcome, content.reason)
                     results.unfinished.append(f"{label}: {content.outcome}: {content.reason}")
                 else:
                     made = _results(entry, job, requests, content)
                     cards = [cell_card(entry.spec), task_card(entry.task)]
-                    store.record(
-                        attempts.pop(number), made, cards, (entry.protocol.id, entry.protocol.content())
-                    )
+                    protocol = (entry.protocol.id, entry.protocol.content())
+                    store.record(attempts[number], made, cards, protocol)
+                del attempts[number]  # only now: an interrupt before this line ends the attempt too
                 report(Event(number, len(jobs), label, "end"))
     except KeyboardInterrupt:
         for attempt in attempts.values():

@@ -56,12 +56,13 @@ def _embedded(
 class Recall(Task):
     """gap-recall: pairs of a key and a value, g tokens, then one of the keys: which was its value?
 
-        prefix   decoy    key  cue  filler             question
-        p w q t  C 2 A 7  B    5    D 1 u u p r w s q  B         gap 9, answer 5
+        prefix   decoy  key  cue  decoy  filler         question
+        p w q t  C 2    B    5    D 1    u u p r w s q  B         gap 9, answer 5
 
-    Every place among the pairs is asked equally often; here it is the third of four. The value is the cue.
+    Every place among the pairs is asked equally often; here it is the second of three. The value is the cue.
     Its key belongs to it in sense, but no other in its place would leave a question with an answer. Values
     are drawn by themselves, so that those of other keys tell nothing. Keys are distinct and never noise.
+    Holding three values without their keys and guessing is right in 5/12 of the rows.
 
     overwrite: each key was given another value before, all of them in another order; the later value counts
     pairs: how many, up to 8
@@ -146,8 +147,9 @@ class Hop(Task):
     An assignment is two tokens, "B A" says B ← A. One chain of h assignments leads from the value to the
     variable asked for, another one just like it to a variable that is not. The two take turns, either of them
     first in every turn, so that the last assignment and the last value are those asked for half of the time.
-    The cue is the sources in the chain: the value and the variables passed on. Values are drawn by themselves,
-    so that the other chain's tells nothing. Holding both and following neither is right in 9/16 of the rows.
+    The cue is the sources in the chain: the value and the variables passed on. Values are drawn by
+    themselves, so that the other chain's tells nothing. Holding both and guessing is right in 9/16 of the
+    rows.
 
     hops: assignments in a chain h, up to 4
     """

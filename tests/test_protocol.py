@@ -41,7 +41,7 @@ def test_the_named_protocols_are_frozen():
         ({"lr": (0.001,), "updates": 500}, "quick@1[lr=0.001,updates=500]"),
         ({"lr": (0.0012345678,)}, "quick@1[lr=0.0012345678]"),
         ({"hidden_size": 32}, "quick@1[hidden_size=32]"),
-        ({"gaps": (2, 128)}, "quick@1[gaps=2/128,max_gap=128]"),
+        ({"gaps": (2, 128)}, "quick@1[gaps=2/128]"),
     ],
 )
 def test_a_varied_protocol_is_called_what_it_is(changes, id):
