@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.streams import Ints, Stream
+from harness.streams import Stream
 from harness.task import Batch, Classes, Role, Task, Tokens
 
 from ._tokens import ASK, laid_out, others
@@ -41,8 +41,8 @@ class Bracket(Task):
     depth: int = 3
 
     def __post_init__(self) -> None:
-        if not 1 <= self.depth <= 31:  # two bits for each level in an integer of 64
-            raise ValueError("depth must be 1 to 31")
+        if not 1 <= self.depth <= 15:  # two bits for each level in an integer of 32
+            raise ValueError("depth must be 1 to 15")
 
     @property
     def inputs(self) -> Tokens:
@@ -64,7 +64,7 @@ class Bracket(Task):
         filler = self._balanced(stream, gap // 2, size)
         if gap % 2:
             place, rows, t = stream.integers(gap, size), np.arange(size), np.arange(gap)[:, None]
-            neutral = np.full((1, size), _NEUTRAL)
+            neutral = np.full((1, size), _NEUTRAL, np.int32)
             before, after = np.concatenate([filler, neutral]), np.concatenate([neutral, filler])
             filler = np.where(t < place, before, after)
             filler[place, rows] = _NEUTRAL
@@ -75,23 +75,22 @@ class Bracket(Task):
             roles=laid_out(size, (Role.CUE, 1), (Role.FILLER, gap), (Role.QUESTION, 1)),
         )
 
-    def _balanced(self, stream: Stream, pairs: int, size: int) -> Ints:
+    def _balanced(self, stream: Stream, pairs: int, size: int) -> NDArray[np.int32]:
         """Balanced strings of so many pairs: (2 pairs, B).
 
         The depth is a random walk, reflected at 0 and at the bound, and brought down to 0 at the end. Each
         level has a kind of its own, in two bits of an integer; an opener changes that of its level at random,
         its closer finds it as it was left.
         """
-        drawn = stream.integers(2 * KINDS, (2 * pairs, size))
-        walk = np.cumsum(2 * (drawn % 2) - 1, axis=0)
+        drawn = stream.integers(2 * KINDS, (2 * pairs, size)).astype(np.int32)  # small enough for the cache
+        walk = np.cumsum(2 * (drawn % 2) - 1, axis=0, dtype=np.int32)
         reflected = np.abs((walk + self.depth) % (2 * self.depth) - self.depth)
-        depth = np.minimum(reflected, np.arange(2 * pairs)[::-1, None])
-        before = np.concatenate([np.zeros_like(depth[:1]), depth[:-1]])
-        opens = depth > before
-        shift = 2 * (np.maximum(depth, before) - 1)
-        changes = np.where(opens, drawn // 2 << shift, 0)
+        depth = np.minimum(reflected, np.arange(2 * pairs, dtype=np.int32)[::-1, None])
+        opens = np.diff(depth, axis=0, prepend=np.int32(0)) > 0
+        shift = 2 * (depth - opens)
+        changes = (drawn // 2 << shift) * opens
         kinds = np.bitwise_xor.accumulate(changes, axis=0) >> shift & (KINDS - 1)
-        return np.where(opens, kinds, KINDS + kinds)
+        return np.where(opens, kinds, kinds + KINDS)
 
     def solve(self, batch: Batch) -> NDArray[Any]:
         """The kind of the last opener that reached the depth at which the row ends."""
