@@ -198,7 +198,7 @@ _BODIES = {
     def step(self, x, h):
         import time
 
-        time.sleep(600)
+        time.sleep(60)
 """,
     "printing": """
     def step(self, x, h):
