@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from harness.engine.step import Step
 
 CHUNK = 8
-"""Steps whose inputs are gathered, and whose input gradients are scattered, at once."""
+"""Steps whose inputs are gathered at once."""
 
 
 class Run(torch.autograd.Function):
@@ -76,16 +76,15 @@ class Run(torch.autograd.Function):
                 kept = []
                 start = ctx.starts[first // ctx.segment]
                 _ahead(step, parameters, source, index, first, last, start, kept, set(), [])
-            g_x: list[Tensor] = []
             for t in reversed(range(first, last)):
                 found = step.backward(*parameters, *kept.pop(), g_at.get(t, zero), *g_state)
                 if n:
                     torch._foreach_add_(g_parameters, list(found[:n]))
-                g_x.append(found[n])
+                if index is None:
+                    g_source[t] = found[n]
+                else:
+                    g_source.index_add_(0, index[t].flatten(), found[n].flatten(0, -2))
                 g_state = list(found[n + 1 :])
-                if (t - first) % CHUNK == 0:
-                    _give_back(g_source, index, t, g_x)
-                    g_x = []
             kept = None
         g_initial = iter(g_state)
         g_start = [next(g_initial) if d else None for d in step.differentiable]
@@ -117,11 +116,3 @@ def _ahead(
                 outputs.append(made[0])
     return state
 
-
-def _give_back(g_source: Tensor, index: Tensor | None, first: int, g_x: list[Tensor]) -> None:
-    """Add the gradients of the inputs of some steps, last step first, to that of their source."""
-    g = torch.stack(g_x[::-1])
-    if index is None:
-        g_source[first : first + len(g)] = g
-    else:
-        g_source.index_add_(0, index[first : first + len(g)].flatten(), g.flatten(0, -2))

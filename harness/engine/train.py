@@ -20,7 +20,7 @@ from harness.protocol import CHECK_ROWS, CHECKS, SCORE_BATCH
 from harness.task import Split
 
 SCORED: tuple[Split, ...] = ("validation", "test")
-BLOCK_BYTES = 2 << 20
+BLOCK_BYTES = 4 << 20
 """What a block of members may touch in a step on a CPU: about what its nearest caches hold."""
 
 
