@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.executors import Job, Pool, divide
+from harness.executors.local import environment
 from harness.protocol import QUICK
 
 HERE = Path(__file__).resolve().parent
@@ -40,7 +41,7 @@ class Workers:
         share = Pool(engine, memory).memory // cores
         context = multiprocessing.get_context("spawn")
         self.workers = []
-        with _one_thread():
+        with _as_worker():
             for job in divide([_job(cell, hidden_size, members, length)], cores):
                 ours, theirs = context.Pipe()
                 process = context.Process(target=_work, args=(theirs, job, engine, share), daemon=True)
@@ -77,15 +78,14 @@ class Workers:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Processes started within compute with one thread, as the workers of a request do."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
+def _as_worker() -> Iterator[None]:
+    """Processes started within have the environment of a request's workers, and one thread each."""
+    own = environment(threads=1)
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
     yield
-    if before is None:
-        del os.environ["OMP_NUM_THREADS"]
-    else:
-        os.environ["OMP_NUM_THREADS"] = before
+    for name, value in before.items():
+        os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _job(cell: str, hidden_size: int, members: int, length: int) -> Job:
@@ -109,9 +109,6 @@ def _job(cell: str, hidden_size: int, members: int, length: int) -> Job:
 
 def _work(connection: Connection, job: Job, engine: Any, memory: int) -> None:
     """A worker: trains; tells (seconds, peak bytes) of as many updates as it is asked for, then waits."""
-    from harness.executors.worker import _keep_memory
-
-    _keep_memory()
     import torch
 
     from harness.engine import Member, Population, Progress, Settings, train

@@ -4,7 +4,6 @@ It is started as `python -c … FD`, reads jobs from the connection of that file
 messages `(kind, content)` to it: `progress`, `note`, and at last `outcome`.
 """
 
-import ctypes
 import os
 import platform
 import signal
@@ -26,7 +25,6 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     threading.Thread(target=_end_with_driver, args=[os.getppid()], daemon=True).start()
     connection: Connection = Connection(int(sys.argv[1]))
-    _keep_memory()
     try:
         import torch
 
@@ -44,15 +42,6 @@ def _end_with_driver(driver: int) -> None:
     while os.getppid() == driver:
         time.sleep(1)
     os._exit(0)
-
-
-def _keep_memory() -> None:
-    """Have glibc keep what is freed: giving pages back, to fault them in again at once, is slow."""
-    m_trim_threshold, m_mmap_threshold = -1, -3
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(m_mmap_threshold, 32 << 20)
-        mallopt(m_trim_threshold, 2**31 - 1)
 
 
 def work(job: Job, settings: dict[str, Any], connection: Connection) -> Outcome:
