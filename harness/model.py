@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from harness.cell import Cell, State, count_parameters, has_projection
+from harness.cell import Cell, State, count_parameters
 from harness.errors import UserError
 from harness.registry import CellSpec
 from harness.streams import Stream
@@ -36,18 +36,18 @@ class Model(nn.Module):
         self.cell: Cell = spec.build(EMBEDDING, hidden_size)
         self.readout = nn.Linear(self.cell.hidden_size, task.output.size)
 
-    def features(self, inputs: Tensor) -> Tensor:
-        """Tokens (…) or reals (…, D) to what a step reads: inputs of the cell, projected if it projects."""
+    def embedded(self, inputs: Tensor) -> Tensor:
+        """Tokens (…) or reals (…, D) to what the cell reads, (…, 32)."""
         x: Tensor = self.encoder(inputs)
-        return self.cell.project(x) if has_projection(self.cell) else x
+        return x
 
     def start(self, batch_size: int, device: torch.device, dtype: torch.dtype) -> State:
         """The state before the first step."""
         return self.cell.initial_state(batch_size, device=device, dtype=dtype)
 
     def advance(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step, from what `features` gave."""
-        return self.cell.recur(x, state) if has_projection(self.cell) else self.cell.step(x, state)
+        """One step of the cell."""
+        return self.cell.step(x, state)
 
     def outputs(self, inputs: Tensor, queries: Sequence[int]) -> Tensor:
         """The reference: inputs (T, B) or (T, B, D) to the cell's outputs at the queries (Q, B, H)."""

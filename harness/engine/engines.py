@@ -9,10 +9,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 from torch.func import vmap
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves
 
 from harness.cell import State
 from harness.engine import compiler
+from harness.engine.hoist import Hoisted, hoist
 from harness.engine.sequence import Run
 from harness.engine.stack import StackedModel
 from harness.engine.step import Advance, Step, trace
@@ -88,7 +89,7 @@ class Traced:
     ) -> None:
         self.memory, self.note = memory, note
         self.name = "compiled" if compile else "eager"
-        self._traced: dict[tuple[int, ...], Step] = {}
+        self._traced: dict[tuple[int, ...], tuple[Hoisted, Step]] = {}
         self._steps: dict[tuple[int | str, ...], Step] = {}
 
     def compile(self) -> None:
@@ -97,52 +98,68 @@ class Traced:
 
     def pays(self, seconds: float) -> bool:
         """Whether to compile, with so many seconds of eager work ahead."""
-        return all(compiler.pays(step, seconds) for key, step in self._traced.items() if key[-1])
+        return all(compiler.pays(step, seconds) for key, (_, step) in self._traced.items() if key[-1])
 
     def run(
         self, model: StackedModel, parameters: dict[str, Tensor], inputs: Tensor, queries: Sequence[int]
     ) -> Tensor:
         """Inputs (P, T, B) or (P, T, B, D) to the cells' outputs at the queries, (P, Q, B, H)."""
-        training = torch.is_grad_enabled()
-        rows, like = inputs.shape[2], parameters["model.readout.weight"]
+        training, rows = torch.is_grad_enabled(), inputs.shape[2]
+        cells = {
+            n: p for n, p in parameters.items() if n.startswith("model.cell.") and n not in model.buffers
+        }
         with _of_tensors():
-            source, index = self._inputs(model, parameters, inputs)
-            start = model.part("start")
-            state = vmap(lambda p: start(p, rows, like.device, like.dtype))(parameters)
-            state = state, {name: parameters[name] for name in model.buffers}
-            x = torch.zeros(len(inputs), rows, source.shape[-1], device=like.device, dtype=like.dtype)
-            step = self._step(model, parameters, x, state, training)
-        used = [parameters[name] for name in step.names]
+            x, index = self._embedded(model, parameters, inputs)
+            hoisted, step = self._step(model, parameters, cells, x, rows, training)
+            values, source = hoisted.values(cells), hoisted.features(cells, x)
+            state = _start(model, parameters, rows)
+        if index is not None:
+            source = source.flatten(0, 1)
+        else:
+            source = source.unflatten(1, (-1, rows)).transpose(0, 1).contiguous()
+        used = [values[name].contiguous() for name in step.names]
         leaves = [leaf.contiguous() for leaf in tree_leaves(state)]
         memory = self.memory if training else 0
         outputs: Tensor = Run.apply(step, queries, memory, source, index, len(used), *used, *leaves)
         return outputs.transpose(0, 1)
 
-    def _inputs(
+    def _embedded(
         self, model: StackedModel, parameters: dict[str, Tensor], inputs: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        """What the steps read: source and index, as for `Run`. Of tokens each word is projected once."""
-        features, members = vmap(model.part("features")), len(inputs)
+        """Inputs as the cells read them, (P, N, D), and which of them each step reads: of tokens every word
+        once with an index (T, P, B) into all members' words, of reals all steps' with None.
+        """
+        embedded, members = vmap(model.part("embedded")), len(inputs)
         if inputs.is_floating_point():
-            return features(parameters, inputs).transpose(0, 1).contiguous(), None
+            return embedded(parameters, inputs.flatten(1, 2)), None
         vocabulary = parameters["model.encoder.weight"].shape[1]
         words = torch.arange(vocabulary, device=inputs.device).expand(members, vocabulary)
         first = vocabulary * torch.arange(members, device=inputs.device)
         index = (inputs + first[:, None, None]).transpose(0, 1).contiguous()
-        return features(parameters, words).flatten(0, 1).contiguous(), index
+        return embedded(parameters, words), index
 
     def _step(
-        self, model: StackedModel, parameters: dict[str, Tensor], x: Tensor, state: State, training: bool
-    ) -> Step:
-        shape, key = (*x.shape, training), (*x.shape, self.name, training)
+        self,
+        model: StackedModel,
+        parameters: dict[str, Tensor],
+        cells: dict[str, Tensor],
+        x: Tensor,
+        rows: int,
+        training: bool,
+    ) -> tuple[Hoisted, Step]:
+        """The step of so many rows, and what of it is done ahead."""
+        shape = (len(x), rows, x.shape[2], training)
+        if shape not in self._traced:
+            with torch.no_grad():
+                one, state = x.new_zeros(len(x), rows, x.shape[2]), _start(model, parameters, rows)
+                hoisted = hoist(_beside_buffers(vmap(model.part("advance"))), cells, one, state)
+                values, features = hoisted.values(cells), hoisted.features(cells, one)
+            self._traced[shape] = hoisted, trace(hoisted.recur, values, features, state)
+        hoisted, step = self._traced[shape]
+        key = (*shape, self.name)
         if key not in self._steps:
-            if shape not in self._traced:
-                cells = {n: p.detach() for n, p in parameters.items() if n.startswith("model.cell.")}
-                learned = {n: p for n, p in cells.items() if n not in model.buffers}
-                advance = _beside_buffers(model.part("advance"))
-                self._traced[shape] = trace(advance, learned, x, tree_map(Tensor.detach, state))
-            self._steps[key] = self._prepared(self._traced[shape], training)
-        return self._steps[key]
+            self._steps[key] = self._prepared(step, training)
+        return hoisted, self._steps[key]
 
     def _prepared(self, step: Step, training: bool) -> Step:
         if training and self.name == "compiled":
@@ -154,8 +171,15 @@ class Traced:
         return compiler.recorded(step) if step.device.type == "cuda" else step
 
 
+def _start(model: StackedModel, parameters: dict[str, Tensor], rows: int) -> State:
+    """The state before the first step, with the members' own buffers beside it."""
+    start, like = model.part("start"), parameters["model.readout.weight"]
+    state = vmap(lambda p: start(p, rows, like.device, like.dtype))(parameters)
+    return state, {name: parameters[name] for name in model.buffers}
+
+
 def _beside_buffers(advance: Advance) -> Advance:
-    """The step of a state that has the member's own buffers beside it."""
+    """The step of a state that has the members' own buffers beside it."""
 
     def step(parameters: dict[str, Tensor], x: Tensor, state: State) -> tuple[Tensor, State]:
         inner, buffers = state

@@ -115,4 +115,3 @@ def _ahead(
             if t in asked:
                 outputs.append(made[0])
     return state
-

@@ -12,26 +12,26 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx
-from torch.func import functionalize, vjp, vmap
+from torch.func import functionalize, vjp
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from harness.cell import State
 
 aten = torch.ops.aten
-_VIEWS = {
+VIEWS = {
     aten.view.default, aten._unsafe_view.default, aten.expand.default, aten.permute.default, aten.t.default,
     aten.transpose.int, aten.slice.Tensor, aten.select.int, aten.split.Tensor, aten.split_with_sizes.default,
     aten.squeeze.dim, aten.unsqueeze.default, aten.detach.default, operator.getitem,
 }  # fmt: skip
-_CHEAP = {
+CHEAP = {
     aten.add.Tensor, aten.sub.Tensor, aten.rsub.Scalar, aten.mul.Tensor, aten.neg.default, aten.add.Scalar,
     aten.mul.Scalar, aten.eq.Scalar, aten.eq.Tensor, aten.remainder.Scalar, aten.remainder.Tensor,
     aten.where.self, aten.logical_not.default,
 }  # fmt: skip
 
 Advance = Callable[[dict[str, Tensor], Tensor, State], tuple[Tensor, State]]
-"""One member's step: its parameters, x (B, F) and state to y (B, H) and the next state."""
+"""A step of all members: parameters (P, …), x (P, B, F) and state to y (P, B, H) and the next state."""
 
 
 Graph = Callable[..., Sequence[Tensor]]
@@ -72,7 +72,7 @@ def trace(advance: Advance, parameters: dict[str, Tensor], x: Tensor, state: Sta
     n, m = len(names), len(leaves)
 
     def step(values: Sequence[Tensor], x: Tensor, flat: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        y, after = vmap(advance)(dict(zip(names, values, strict=True)), x, tree_unflatten(list(flat), spec))
+        y, after = advance(dict(zip(names, values, strict=True)), x, tree_unflatten(list(flat), spec))
         flat_after, spec_after = tree_flatten(after)
         if spec_after != spec:
             raise TypeError(f"the state changes its structure in a step, from {spec} to {spec_after}")
@@ -144,8 +144,8 @@ def _split(
     remembered = [node for node in given if node is not x or keeps_x]
     size = sum(_numel(node) for node in [*residuals, *remembered[len(kept) :]])
     return Step(
-        forward=_extract(joint, given, [*ahead, *residuals]),
-        backward=_extract(joint, [*remembered, *residuals, *inputs[primals:]], back),
+        forward=extract(joint, given, [*ahead, *residuals]),
+        backward=extract(joint, [*remembered, *residuals, *inputs[primals:]], back),
         names=[names[i] for i in kept],
         keeps_x=keeps_x,
         differentiable=differentiable,
@@ -166,12 +166,12 @@ def _residuals(
         node = wanted.pop()
         if node in given or node in kept or node.op != "call_function":
             continue
-        if node.target in _VIEWS:
+        if node.target in VIEWS:
             wanted.update(node.all_input_nodes)
         else:
             kept.add(node)
     for node in [n for n in graph.nodes if n in kept]:
-        if node.target in _CHEAP and _reachable(node, kept - {node}, given):
+        if node.target in CHEAP and _reachable(node, kept - {node}, given):
             kept.remove(node)
     return [node for node in graph.nodes if node in kept]
 
@@ -182,7 +182,7 @@ def _reachable(node: fx.Node, kept: set[fx.Node], given: set[fx.Node]) -> bool:
         a in kept
         or a in given
         or a.op == "get_attr"
-        or (a.target in _CHEAP | _VIEWS and _reachable(a, kept, given))
+        or (a.target in CHEAP | VIEWS and _reachable(a, kept, given))
         for a in node.all_input_nodes
     )
 
@@ -204,7 +204,7 @@ def _needed(inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]) -> set[fx.Nod
     return needed
 
 
-def _extract(root: fx.GraphModule, inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]) -> fx.GraphModule:
+def extract(root: fx.GraphModule, inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]) -> fx.GraphModule:
     """The part of a graph that makes the outputs from the inputs."""
     copies: dict[fx.Node, fx.Node] = {}
     part = fx.Graph()

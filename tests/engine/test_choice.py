@@ -121,7 +121,7 @@ def trained(members, name: str = "rnn") -> Traced:
 
 def test_compiling_costs_less_where_it_was_done_before(compilations, members, monkeypatch):
     engine = trained(members)
-    (step,) = engine._traced.values()
+    ((_, step),) = engine._traced.values()
     cold, warm = compiler.COLD_SECONDS / compiler.GAIN, compiler.WARM_SECONDS / compiler.GAIN
     assert (engine.pays(cold - 1), engine.pays(cold + 1)) == (False, True)
     compiler.compiled(step)
@@ -164,7 +164,7 @@ def test_another_cell_another_width_or_another_constant_is_compiled_anew(compila
         path.write_text(source.format(numbers=numbers))
         names.append(str(path))
         assert isinstance(find_cell(str(path)).build(32, 8), nn.Module)
-    steps = [step for name in ("rnn", "gru", *names) for step in trained(members, name)._traced.values()]
+    steps = [step for name in ("rnn", "gru", *names) for _, step in trained(members, name)._traced.values()]
     for step in steps:
         compiler.compiled(step)
     assert len(compilations) == 2 * len(steps)

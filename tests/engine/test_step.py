@@ -4,6 +4,7 @@ import plugin_cells
 import pytest
 import torch
 from torch import Tensor, fx
+from torch.func import vmap
 
 from harness.engine.engines import Traced, Untraceable
 from harness.engine.step import trace
@@ -24,7 +25,7 @@ def traced(advance, state: Tensor | None = None):
         "scale": torch.randn(P, H).double(),
     }
     x, h = torch.randn(P, B, H).double(), torch.randn(P, B, H).double()
-    step = trace(advance, parameters, x, h if state is None else state)
+    step = trace(vmap(advance), parameters, x, h if state is None else state)
     return step, [parameters[name] for name in step.names], x, h
 
 
