@@ -2,6 +2,7 @@
 
 from .filler import Filler as Filler
 from .filler import english as english
+from .notation import spelled_out as spelled_out
 from .pools import Part as Part
 from .pools import portion as portion
 from .text import Blank as Blank

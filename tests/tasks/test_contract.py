@@ -32,6 +32,8 @@ VARIANTS = [
     "nl-birthplace[held_out=true]",
     "nl-birthplace[objective=lm]",
     "nl-birthplace[pronoun=true]",
+    "nl-pronoun[held_out=true]",
+    "nl-pronoun[objective=lm]",
 ]
 TASKS = [find_task(name) for name in [*task_classes(), *VARIANTS]]
 GOLDEN = Path(__file__).with_name("golden.json")
