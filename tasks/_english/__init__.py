@@ -2,6 +2,8 @@
 
 from .filler import Filler as Filler
 from .filler import english as english
+from .filler import lexicon as lexicon
+from .notation import Lexicon as Lexicon
 from .notation import spelled_out as spelled_out
 from .pools import Part as Part
 from .pools import portion as portion

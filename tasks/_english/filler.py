@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,21 +33,29 @@ _WIDE = 10
 
 
 @cache
+def lexicon(part: Part = "all") -> Lexicon:
+    """The words and phrases of the filler, or a part of them."""
+    lexicon = Lexicon()
+    for name, words in _words(_table("words"), part, _table("sentences")).items():
+        lexicon.add_words(name, " ".join(words))
+    for name, lines in _table("sentences")["phrases"].items():
+        lexicon.add_phrases(name, lines)
+    return lexicon
+
+
+@cache
 def english(part: Part = "all") -> "Filler":
     """The filler of the natural-language probes, or the part of it that is made of these words and sentences.
 
     Every part has the same `words`.
     """
-    folder = Path(__file__).parent
-    classes = tomllib.loads((folder / "words.toml").read_text(encoding="utf-8"))
-    grammar = tomllib.loads((folder / "sentences.toml").read_text(encoding="utf-8"))
-    lexicon = Lexicon()
-    for name, words in _words(classes, part, grammar).items():
-        lexicon.add_words(name, " ".join(words))
-    for name, lines in grammar["phrases"].items():
-        lexicon.add_phrases(name, lines)
-    vocabulary = () if part == "all" else english().words
-    return Filler(lexicon, _lines(grammar["frames"], grammar["sentences"], part), vocabulary)
+    grammar = _table("sentences")
+    words = () if part == "all" else english().words
+    return Filler(lexicon(part), _lines(grammar["frames"], grammar["sentences"], part), words)
+
+
+def _table(name: str) -> dict[str, Any]:
+    return tomllib.loads((Path(__file__).parent / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def _words(classes: dict[str, str], part: Part, grammar: dict[str, dict[str, str]]) -> dict[str, list[str]]:
