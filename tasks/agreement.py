@@ -29,7 +29,7 @@ VERBS = ("is", "are")
 
 NOUNS = {
     "item": ("thing", "tool"),
-    "place": ("building", "landmark"),
+    "place": ("building", "structure"),
     "someone": ("person", "scientist", "writer", "official"),
 }
 """Classes of the filler's nouns. Subjects are items."""
@@ -50,7 +50,7 @@ according to the [{human}] {someone#} [{near} the {place}] ,
 which the {someone#} who {lives#} {near} the {place} {has#} {lost} ,
 if the {someone#} {near} the {place} {remembers#} correctly ,
 together with the [{state}] {item} ,
-about which the [{human}] {someone#} [{near} the {place}] {talks#} [too often] ,
+about which the [{human}] {someone#} [{near} the {place}] {talks#} [every day|too often] ,
 for which the [{human}] {someone#} {has#} (paid|searched|waited) ,
 to the surprise of the [{human}] {someone#} [{near} the {place}] ,
 which the {someone#} {has#} {lost} and the {someone} {near} the {place} has {lost} again ,
