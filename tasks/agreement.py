@@ -200,22 +200,21 @@ class Agreement(Text):
         answer = stream.balanced(2, size)
         subject = pools.items[answer, stream.integers(pools.items.shape[1], size)]
         state = pools.states[stream.integers(len(pools.states), size)]
-        with_state = stream.integers(2, size)
+        with_state = stream.integers(2, size)  # with an adjective, or without
         near = pools.near[stream.integers(len(pools.near), size)]
         with_near = stream.integers(2 if gap >= SHORTEST + PHRASE else 1, size)
 
         lengths = gap - PHRASE * with_near
         clauses, kept = np.zeros((size, gap), np.int64), np.arange(gap) < lengths[:, None]
         clauses[kept] = v.clauses[_clauses(part).write(stream, lengths)]
-        has_state, has_near = with_state[:, None] == [1], np.repeat(with_near[:, None] == 1, PHRASE, axis=1)
         inputs, roles = compose(
             stream,
             part,
             Blank(before - 1 - with_state),
             Fixed(v.numbers(["the"])),
-            Fixed(state[:, None], has_state),
+            Fixed(state[:, None], with_state[:, None] == 1),
             Fixed(subject[:, None], role=Role.CUE),
-            Fixed(near, has_near),
+            Fixed(near, with_near[:, None] == 1),
             Fixed(v.numbers([","])),
             Fixed(clauses, kept),
         )
