@@ -29,7 +29,13 @@ VARIANTS = [
     "gap-recall[overwrite=true]",
     "gap-recall[pairs=8]",
     "gap-select[payload=10]",
+    "nl-agreement[held_out=true]",
+    "nl-agreement[objective=lm]",
+    "nl-birthplace[held_out=true]",
+    "nl-birthplace[objective=lm]",
     "nl-birthplace[pronoun=true]",
+    "nl-pronoun[held_out=true]",
+    "nl-pronoun[objective=lm]",
 ]
 TASKS = [find_task(name) for name in [*task_classes(), *VARIANTS]]
 GOLDEN = Path(__file__).with_name("golden.json")
