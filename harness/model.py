@@ -23,7 +23,10 @@ EMBEDDING = 32
 
 
 class Model(nn.Module):
-    """A task's inputs to its answers: encoder (token lookup, or linear for reals), cell, linear readout."""
+    """A task's inputs to its answers: encoder (token lookup, or linear for reals), cell, linear readout.
+
+    The readout scores the answers, or all words where the task has candidates among them.
+    """
 
     def __init__(self, spec: CellSpec, task: Task, hidden_size: int) -> None:
         super().__init__()
@@ -34,7 +37,8 @@ class Model(nn.Module):
             else nn.Linear(inputs.size, EMBEDDING)
         )
         self.cell: Cell = spec.build(EMBEDDING, hidden_size)
-        self.readout = nn.Linear(self.cell.hidden_size, task.output.size)
+        says = task.output.size if task.candidates is None else task.inputs.size
+        self.readout = nn.Linear(self.cell.hidden_size, says)
 
     def embedded(self, inputs: Tensor) -> Tensor:
         """Tokens (…) or reals (…, D) to what the cell reads, (…, 32)."""

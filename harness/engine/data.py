@@ -1,12 +1,12 @@
 """Batches of a population: made once for each repetition, shared by the members that differ in learning rate
 only.
 
-Letters: P members, R repetitions, T time, B batch, Q queries.
+Letters: P members, R repetitions, T time, B batch, Q queries, C classes.
 """
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,17 +20,31 @@ class MemberBatch:
     """A batch of every member.
 
     inputs: (P, T, B) or (P, T, B, D); targets: (P, Q, B); queries: (Q,) time indices; members: (P,) whose
-    they are
+    they are; candidates: (C,) token numbers of the classes, where they are words to be predicted
     """
 
     inputs: Tensor
     targets: Tensor
     queries: list[int]
     members: Tensor
+    candidates: Tensor | None = None
 
     def of(self, members: Tensor) -> "MemberBatch":
         """The batches of some members."""
-        return MemberBatch(self.inputs[members], self.targets[members], self.queries, self.members[members])
+        return replace(
+            self,
+            inputs=self.inputs[members],
+            targets=self.targets[members],
+            members=self.members[members],
+        )
+
+    def following(self) -> Tensor:
+        """The token after each, (P, T, B): after a query its answer; −100, to be ignored, after the last."""
+        assert self.candidates is not None
+        following = self.inputs.roll(-1, dims=1)
+        following[:, -1] = -100
+        following[:, self.queries] = self.candidates[self.targets]
+        return following
 
 
 class Source:
@@ -41,6 +55,8 @@ class Source:
     ) -> None:
         self.task, self.device, self.dtype = task, device, dtype
         self.distinct = sorted(set(repetitions))
+        words = task.candidates
+        self.candidates = None if words is None else torch.as_tensor(words, device=device)
         self.place = torch.tensor([self.distinct.index(r) for r in repetitions], device=device)
 
     def draw(self, split: Split, gap: int, index: int, size: int) -> MemberBatch:
@@ -49,7 +65,8 @@ class Source:
         inputs = self._tensor(np.stack([b.inputs for b in batches]))
         targets = self._tensor(np.stack([b.targets for b in batches]))
         members = torch.arange(len(self.place), device=self.device)
-        return MemberBatch(inputs[self.place], targets[self.place], batches[0].queries.tolist(), members)
+        queries = batches[0].queries.tolist()
+        return MemberBatch(inputs[self.place], targets[self.place], queries, members, self.candidates)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         dtype = torch.int64 if np.issubdtype(array.dtype, np.integer) else self.dtype

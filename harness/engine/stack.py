@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from harness.engine.data import MemberBatch
+from harness.engine.sequence import CHUNK
 from harness.model import Model
 from harness.task import Classes, Real
 
@@ -63,11 +65,17 @@ class StackedModel:
 
     def answers(self, flat: Tensor, batch: MemberBatch) -> Tensor:
         """What the members answer, (P, Q, B, C)."""
+        parameters, outputs = self._run(flat, batch, batch.queries)
+        answers: Tensor = vmap(self.part("readout"))(parameters, outputs)
+        return answers if batch.candidates is None else answers[..., batch.candidates]
+
+    def _run(
+        self, flat: Tensor, batch: MemberBatch, queries: Sequence[int]
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """The parameters by name, and the outputs of the cells at the queries, (P, Q, B, H)."""
         parameters = self.parameters(flat)
         parameters |= {name: buffer[batch.members] for name, buffer in self.buffers.items()}
-        outputs = self.choice.engine.run(self, parameters, batch.inputs, batch.queries)  # (P, Q, B, H)
-        answers: Tensor = vmap(self.part("readout"))(parameters, outputs)
-        return answers
+        return parameters, self.choice.engine.run(self, parameters, batch.inputs, queries)
 
     def part(self, method: str) -> Callable[..., Any]:
         """A method of the model as a function of one member's tensors by name and the method's arguments."""
@@ -76,12 +84,34 @@ class StackedModel:
 
     def losses(self, flat: Tensor, batch: MemberBatch, output: Classes | Real) -> Tensor:
         """Each member's mean loss, (P,): cross-entropy for classes, squared error for reals."""
+        if batch.candidates is not None:
+            return self._losses_of_words(flat, batch)
         answers, targets = self.answers(flat, batch), batch.targets
         if isinstance(output, Classes):
             each = F.cross_entropy(answers.flatten(0, -2), targets.flatten(), reduction="none")
         else:
             each = F.mse_loss(answers.flatten(), targets.flatten(), reduction="none")
         return each.view(len(flat), -1).mean(dim=1)
+
+    def _losses_of_words(self, flat: Tensor, batch: MemberBatch) -> Tensor:
+        """Each member's mean cross-entropy of the next word, (P,).
+
+        The scores of all words are the largest tensor by far: they are made a chunk of time at once, and made
+        again on the way back.
+        """
+        following = batch.following()
+        parameters, outputs = self._run(flat, batch, range(following.shape[1]))
+
+        def of_chunk(outputs: Tensor, following: Tensor) -> Tensor:
+            scores = vmap(self.part("readout"))(parameters, outputs)
+            return F.cross_entropy(scores.flatten(0, -2), following.flatten(), reduction="none")
+
+        chunks = zip(outputs.split(CHUNK, dim=1), following.split(CHUNK, dim=1), strict=True)
+        each = [
+            checkpoint(of_chunk, *chunk, use_reentrant=False, preserve_rng_state=False).view(len(flat), -1)
+            for chunk in chunks
+        ]
+        return torch.cat(each, dim=1).sum(dim=1) / (following[0] >= 0).sum()
 
     @torch.no_grad()
     def correct(self, flat: Tensor, batch: MemberBatch, output: Classes | Real) -> Tensor:
