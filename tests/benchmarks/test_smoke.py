@@ -68,3 +68,17 @@ def test_end_to_end():
     assert [row["run"] for row in rows] == ["cold", "warm"]
     for row in rows:
         assert 0 < row["engine_seconds"] < row["workers"] * row["seconds"]
+
+
+@pytest.mark.slow
+def test_generation():
+    tasks, gaps = ["gap-latch", "gap-recall"], ["3", "64"]
+    asked = [part for task in tasks for part in ("--task", task)]
+    asked += [part for gap in gaps for part in ("--gap", gap)]
+    rows = run("generation.py", *asked, "--seconds", "0.01", "--engine", "eager", "--updates", "32")
+    assert [row["task"] for row in rows] == ["gap-latch@1", "gap-recall@1"]
+    assert [row["gap_3"] is None for row in rows] == [False, True]  # below the smallest of gap-recall
+    for row in rows:
+        assert row["gap_64"] > 0
+        assert 0 < row["waits"] < 1  # there is a check among the 32 updates
+        assert 0 < row["draws"] < 1
