@@ -64,13 +64,13 @@ def command(task: str, gap: int | None, samples: int, split: Split, as_json: boo
     legend = [Span(role.name.lower(), role, "answer" if role is Role.QUESTION else None) for role in present]
     console.print(f"{found.id}, gap {gap}, {split}", style="bold", markup=False)
     console.print(f"{found.ability}; chance {found.chance(gap):.3f}, gaps from {found.min_gap}", markup=False)
-    console.print(_text(legend, marked))
+    console.print(typeset(legend, marked))
     for row in rows:
         console.print()
-        console.print(_text(row, marked))
+        console.print(typeset(row, marked))
 
 
-def _text(spans: Iterable[Span], marked: bool) -> "Text":
+def typeset(spans: Iterable[Span], marked: bool) -> "Text":
     """Spans as one text, roles told by colours or, `marked`, by brackets; the answers come last."""
     from rich.text import Text
 
