@@ -54,7 +54,7 @@ def command(task: str, gap: int | None, samples: int, split: Split, as_json: boo
                 "answers": [span.answer for span in row if span.answer is not None],
                 "chance": found.chance(gap),
             }
-            click.echo(json.dumps(record, ensure_ascii=False))
+            click.echo(json.dumps(record))
         return
     from rich.console import Console
 

@@ -24,7 +24,7 @@ def command(as_json: bool) -> None:
     found = rows()
     if as_json:
         for row in found:
-            click.echo(json.dumps(row, ensure_ascii=False))
+            click.echo(json.dumps(row))
         return
     from rich.console import Console
     from rich.table import Table

@@ -136,6 +136,13 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments, message):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", ["tasks", "cells", "show gap-latch"])
+def test_a_terminal_without_our_letters_shows_others(command):
+    done = harness(*command.split(), PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "?" in done.stdout
+
+
 def test_two_cells_of_one_name_are_one_line_and_exit_code_2(tmp_path):
     (tmp_path / "submissions").mkdir()
     (tmp_path / "submissions" / "gru.py").write_text("x = 1\n")
