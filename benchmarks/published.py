@@ -7,7 +7,8 @@ copy memory  Bai et al. 2018 (arXiv 1803.01271), section 5.4 and figure 5: ten s
              readout beside them; a model for each T, 2,000 updates of Adam on fresh batches of 64, the better
              of two rates by validation. The LSTM starts as torch's: with a forget bias of 1 it lasts longer.
              Theirs, by the defaults of their code: 50 epochs over 10,000 rows in batches of 32, which is
-             15,650 updates, of RMSprop at 0.0005; all T + 20 answers count in the loss.
+             15,650 updates, of RMSprop at 0.0005; all T + 20 answers count in the loss. What has not been
+             learned after 2,000 updates might be after more.
 flip-flop    Liu et al. 2023 (arXiv 2306.00946): an LSTM of one layer and 128 units, trained on sequences of
              512 tokens whose instructions are ignored with probability 0.8, makes no error in any run, not
              even where they are ignored more often.
@@ -43,12 +44,12 @@ FALLS = {TORCH_LSTM: 50, "gru": 200}
 COLUMNS = {
     "result": ("result", "{}"),
     "cell": ("cell", "{}"),
-    "H": ("hidden_size", "{}"),
     "T, gap": ("gap", "{}"),
     "published": ("published", "{}"),
-    "here": ("here", "{}"),
-    "range of runs": ("range", "{}"),
-    "": ("verdict", "{}"),
+    "here": ("accuracy", "{:.1%}"),
+    "lowest": ("low", "{:.1%}"),
+    "runs": ("runs", "{}"),
+    "reproduced": ("reproduced", "{}"),
 }
 """Headings of the table."""
 
@@ -62,12 +63,12 @@ def copy_memory(
         width = solve_width(find_cell(cell), BUDGET)
         options = {"gaps": blanks, "updates": updates, "repetitions": repetitions, "hidden_size": width}
         for point in _points(cell, "gap-copy[filler=blank]", db=db, **options):
-            published = holds = None
+            published = reproduced = None
             if point["gap"] >= fallen:
-                published, holds = f"< {BELOW:.0%}", point["accuracy"] < BELOW
+                published, reproduced = f"< {BELOW:.0%}", point["accuracy"] < BELOW
             elif point["gap"] == blanks[0]:  # what falls stood above
-                published, holds = f"≥ {BELOW:.0%}", point["accuracy"] >= BELOW
-            rows.append({"result": "copy memory", **point, "published": published, "holds": holds})
+                published, reproduced = f"≥ {BELOW:.0%}", point["accuracy"] >= BELOW
+            rows.append({"result": "copy memory", **point, "published": published, "reproduced": reproduced})
     return rows
 
 
@@ -76,7 +77,7 @@ def flip_flop(updates: int, repetitions: int, db: str | None) -> list[dict[str, 
     options = {"lr": [0.003], "hidden_size": 128, "updates": updates, "repetitions": repetitions}
     points = _points(TORCH_LSTM, "gap-flipflop", train="mixed", db=db, **options)
     return [
-        {"result": "flip-flop", **point, "published": "100%", "holds": point["low"] == 1.0}
+        {"result": "flip-flop", **point, "published": "100%", "reproduced": point["low"] == 1.0}
         for point in points
     ]
 
@@ -99,13 +100,6 @@ def _points(cell: str, task: str, **options: Any) -> list[dict[str, Any]]:
         kept = {key: point[key] for key in ("cell", "hidden_size", "gap", "lr", "accuracy")}
         points.append({**kept, "low": min(runs), "high": max(runs), "runs": len(runs)})
     return points
-
-
-def _written(row: dict[str, Any]) -> dict[str, Any]:
-    """The row as the table has it."""
-    verdict = {None: None, True: "reproduced", False: "not reproduced"}[row["holds"]]
-    spread = f"{row['low']:.1%} – {row['high']:.1%} of {row['runs']}"
-    return {**row, "here": f"{row['accuracy']:.1%}", "range": spread, "verdict": verdict}
 
 
 @click.command()
@@ -137,7 +131,7 @@ def main(
     if result != "copy-memory":
         rows += flip_flop(updates, repetitions or 10, db)
     title = f"published and here: accuracy after at most {updates:,} updates"
-    _measure.show(title, rows if as_json else [*map(_written, rows)], COLUMNS, machine, as_json)
+    _measure.show(title, rows, COLUMNS, machine, as_json)
 
 
 if __name__ == "__main__":

@@ -94,9 +94,9 @@ def test_published(tmp_path):
     ]
     for row in copies:  # nothing is learned in two updates, and T is below what the paper tells of
         assert row["accuracy"] < 0.2
-        assert row["holds"] is (False if row["gap"] == 2 else None)
+        assert row["reproduced"] is (False if row["gap"] == 2 else None)
     assert [row["gap"] for row in flips] == [2, 4, 8, 16, 32, 64, 128, 256]
-    assert not any(row["holds"] for row in flips)
+    assert not any(row["reproduced"] for row in flips)
     assert all(row["low"] <= row["accuracy"] <= row["high"] for row in rows)
 
 
