@@ -14,6 +14,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import click
+
 from harness.executors import Job, Pool, divide
 from harness.executors.local import environment
 from harness.protocol import QUICK
@@ -153,6 +155,11 @@ def machine() -> dict[str, Any]:
         "torch": torch.__version__,
         "load": round(os.getloadavg()[0], 2),
     }
+
+
+def numbers(context: click.Context, option: click.Parameter, text: str) -> list[int]:
+    """Numbers with commas between them."""
+    return [int(part) for part in text.split(",")]
 
 
 def show(

@@ -54,16 +54,15 @@ def measure(
     return rows
 
 
-def numbers(context: click.Context, option: click.Parameter, text: str) -> list[int]:
-    """Numbers with commas between them."""
-    return [int(part) for part in text.split(",")]
-
-
 @click.command()
 @click.option("--cell", default="gru", show_default=True)
 @click.option("--hidden-size", default=64, show_default=True)
-@click.option("--lengths", default="100,200,500,1000", show_default=True, callback=numbers, help="T, rising.")
-@click.option("--members", default="1,2,4,8,16,32", show_default=True, callback=numbers, help="P, rising.")
+@click.option(
+    "--lengths", default="100,200,500,1000", show_default=True, callback=_measure.numbers, help="T, rising."
+)
+@click.option(
+    "--members", default="1,2,4,8,16,32", show_default=True, callback=_measure.numbers, help="P, rising."
+)
 @click.option(
     "--long", default=(32, 2000), show_default=True, type=(int, int), help="P and T whose memory is measured."
 )

@@ -5,6 +5,7 @@ permutations and reals is written here, because NumPy's own distributions may ch
 """
 
 import hashlib
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,13 @@ class Stream:
     """
 
     def __init__(self, *key: str | int) -> None:
-        digest = hashlib.sha256("\x1f".join(map(str, key)).encode()).digest()
-        self._bits = np.random.PCG64(int.from_bytes(digest[:16], "little"))
+        self._key = key
+
+    @cached_property
+    def _bits(self) -> np.random.PCG64:
+        """Made when something is drawn: many a stream is offered and not needed."""
+        digest = hashlib.sha256("\x1f".join(map(str, self._key)).encode()).digest()
+        return np.random.PCG64(int.from_bytes(digest[:16], "little"))
 
     def _words(self, count: int) -> NDArray[np.uint64]:
         return np.asarray(self._bits.random_raw(count), dtype="<u8")

@@ -6,6 +6,7 @@ Letters: T time, B batch, Q queries.
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -192,7 +193,7 @@ class Task(ABC):
 
         return [Span(text(t), Role(batch.roles[t, row]), answer(t)) for t in range(len(batch.inputs))]
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The canonical id: name, version and the options that differ from their defaults."""
         return str(

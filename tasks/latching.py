@@ -73,7 +73,8 @@ class FlipFlop(Task):
 
     An instruction and its bit are one token: w1 writes 1, i1 is to be ignored. Ten instructions of either
     kind come first, then the write that counts, then g ignores. All bits are drawn by themselves, so that
-    neither earlier writes nor ignored bits tell anything.
+    neither earlier writes nor ignored bits tell anything. The one read is at the end; in the paper there are
+    reads all along, each with a gap of its own.
 
         prefix                         cue  filler          question
         w0 i1 i1 w1 w0 i0 w1 i0 i0 w1  w0   i1 i0 i1 i1 i0  r         gap 5, answer 0

@@ -102,6 +102,9 @@ class Order(Task):
         prefix and cue       filler     question
         p w Y q r t p v s X  p w q p t  ?         gap 5, answer YX
 
+    The gap is that of the last symbol. The first is farther back, here by 7 tokens: by 1 to 9 with two
+    symbols, each equally often, by 2 to 9 with three. `roles` tells where each stands.
+
     symbols: 2, of four orders (experiment 6a), or 3, of eight (6b)
     """
 
@@ -166,9 +169,8 @@ class Add(Task):
         prefix and cue                                       filler          question
         0.62 0.18 0.35* 0.90 0.47 0.71 0.08 0.55 0.26 0.14*  0.83 0.39 0.60  0.77?  gap 3, answer 0.49
 
-    variant: `unit`, numbers of [0, 1) and their sum; `hochreiter`, numbers x, y of [−1, 1) and ½ + (x + y) /
-    4,
-        as in the paper
+    variant: `unit`, numbers of [0, 1) and their sum, as in later papers; `hochreiter`, numbers x, y of
+        [−1, 1) and ½ + (x + y) / 4, as in the first
     """
 
     name: ClassVar[str] = "gap-add"
@@ -203,7 +205,8 @@ class Add(Task):
 
         The sum of two uniform numbers has a triangular density, highest in the middle and with half its base
         h = 1 (or, scaled, ½): so no other interval ± 0.04 has more of it, and this one has 1 − (1 − 0.04 /
-        h)². The squared error of that constant is the variance of the sum, h² / 6.
+        h)². The squared error of that constant is the variance of the sum, h² / 6: 0.1667, where papers print
+        0.1767.
         """
         half_base = 1.0 if self.variant == "unit" else 0.5
         return 1 - (1 - self.output.tolerance / half_base) ** 2

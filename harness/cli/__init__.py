@@ -1,6 +1,7 @@
 """The command line: one file per command, imported when that command is asked for."""
 
 import importlib
+import io
 import sys
 
 import click
@@ -55,6 +56,9 @@ def cli() -> None:
 
 def main() -> None:
     """The entry point `harness`: user errors are one line and exit code 2, Ctrl-C is 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # where a terminal has no such letter
     try:
         status = cli.main(standalone_mode=False)
     except UserError as error:

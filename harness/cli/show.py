@@ -52,8 +52,9 @@ def command(task: str, gap: int | None, samples: int, split: Split, as_json: boo
                 "roles": [span.role.name.lower() for span in row],
                 "queries": batch.queries.tolist(),
                 "answers": [span.answer for span in row if span.answer is not None],
+                "chance": found.chance(gap),
             }
-            click.echo(json.dumps(record, ensure_ascii=False))
+            click.echo(json.dumps(record))
         return
     from rich.console import Console
 
@@ -62,13 +63,14 @@ def command(task: str, gap: int | None, samples: int, split: Split, as_json: boo
     present = sorted({span.role for row in rows for span in row})
     legend = [Span(role.name.lower(), role, "answer" if role is Role.QUESTION else None) for role in present]
     console.print(f"{found.id}, gap {gap}, {split}", style="bold", markup=False)
-    console.print(_text(legend, marked))
+    console.print(f"{found.ability}; chance {found.chance(gap):.3f}, gaps from {found.min_gap}", markup=False)
+    console.print(typeset(legend, marked))
     for row in rows:
         console.print()
-        console.print(_text(row, marked))
+        console.print(typeset(row, marked))
 
 
-def _text(spans: Iterable[Span], marked: bool) -> "Text":
+def typeset(spans: Iterable[Span], marked: bool) -> "Text":
     """Spans as one text, roles told by colours or, `marked`, by brackets; the answers come last."""
     from rich.text import Text
 

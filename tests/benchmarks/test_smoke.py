@@ -68,3 +68,41 @@ def test_end_to_end():
     assert [row["run"] for row in rows] == ["cold", "warm"]
     for row in rows:
         assert 0 < row["engine_seconds"] < row["workers"] * row["seconds"]
+
+
+@pytest.mark.slow
+def test_generation():
+    tasks, gaps = ["gap-latch", "gap-recall"], ["3", "64"]
+    asked = [part for task in tasks for part in ("--task", task)]
+    asked += [part for gap in gaps for part in ("--gap", gap)]
+    rows = run("generation.py", *asked, "--seconds", "0.01", "--engine", "eager", "--updates", "32")
+    assert [row["task"] for row in rows] == ["gap-latch@1", "gap-recall@1"]
+    assert [row["gap_3"] is None for row in rows] == [False, True]  # below the smallest of gap-recall
+    for row in rows:
+        assert row["gap_64"] > 0
+        assert 0 < row["waits"] < 1  # there is a check among the 32 updates
+        assert 0 < row["draws"] < 1
+
+
+@pytest.mark.slow
+def test_published(tmp_path):
+    tiny = ["--blanks", "2,3", "--updates", "2", "--repetitions", "1", "--db", str(tmp_path / "store.db")]
+    rows = run("published.py", *tiny)
+    copies, flips = ([r for r in rows if r["result"] == name] for name in ("copy memory", "flip-flop"))
+    assert [(row["cell"], row["hidden_size"], row["gap"]) for row in copies] == [
+        (cell, width, gap) for cell, width in (("torch-lstm", 36), ("gru", 43)) for gap in (2, 3)
+    ]
+    for row in copies:  # nothing is learned in two updates, and T is below what the paper tells of
+        assert row["accuracy"] < 0.2
+        assert row["reproduced"] is (False if row["gap"] == 2 else None)
+    assert [row["gap"] for row in flips] == [2, 4, 8, 16, 32, 64, 128, 256]
+    assert not any(row["reproduced"] for row in flips)
+    assert all(row["low"] <= row["accuracy"] <= row["high"] for row in rows)
+
+
+def test_the_torch_lstm_is_the_lstm_without_a_head_start():
+    spec = find_cell(str(ROOT / "benchmarks" / "torch_lstm.py"))
+    assert issubclass(spec.cls, find_cell("lstm").cls)
+    bias = spec.build(5, 16).b
+    assert bias.abs().max() <= 1 / 4
+    assert bias.unique().numel() == 64

@@ -4,12 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
 from harness.cli import COMMANDS
-from harness.registry import ROOT, cell_files, suite, task_classes
+from harness.registry import ROOT, cell_files, find_task, suite, task_classes
 
 HEAVY = ("torch", "streamlit", "pandas", "altair", "sqlalchemy")
 
@@ -94,16 +95,27 @@ def test_a_cell_in_submissions_here_is_listed_though_it_is_broken(tmp_path):
 
 
 def test_tasks_are_listed_with_what_they_ask():
-    listed = {row["task"]: row for row in lines("tasks")}
+    rows = lines("tasks")
+    listed = {row["task"]: row for row in rows}
     assert set(listed) == set(task_classes())
     copy = listed["gap-copy"]
-    assert (copy["chance"], copy["min_gap"], copy["version"], copy["in_suite"]) == (0.125, 0, 1, True)
-    assert {name for name, row in listed.items() if row["in_suite"]} == {
-        id.partition("[")[0] for id in suite()
+    assert (copy["chance"], copy["min_gap"], copy["id"], copy["in_suite"]) == (0.125, 0, "gap-copy@1", True)
+    assert (copy["vocabulary"], copy["classes"], listed["gap-add"]["vocabulary"]) == (17, 8, None)
+    assert copy["options"] == {
+        "filler": {"default": "noise", "choices": ["noise", "blank"]},
+        "payload": {"default": 3, "choices": None},
     }
-    table = harness("tasks").stdout
-    assert "gap-copy*" in table
-    assert all(row["ability"] in table for row in listed.values())
+    assert {find_task(id).name for id in suite()} == {name for name, row in listed.items() if row["in_suite"]}
+    families = [family for family, _ in groupby(row["family"] for row in rows)]
+    assert len(set(families)) == len(families)
+    assert (copy["family"], copy["about"]) == ("copying", listed["gap-echo"]["about"])
+
+    table = " ".join(harness("tasks").stdout.split())
+    assert " gap-copy* hold several symbols in order chance 0.125, gaps from 0; " in table
+    assert " options filler=noise|blank, payload=3 Hochreiter" in table
+    for row in rows:
+        for text in (row["about"], row["ability"], row["source"]):
+            assert " ".join(text.split()) in table
 
 
 @pytest.mark.parametrize(
@@ -122,6 +134,13 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments, message):
     assert done.stdout == ""
     assert done.stderr.startswith(message)
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["tasks", "cells", "show gap-latch"])
+def test_a_terminal_without_our_letters_shows_others(command):
+    done = harness(*command.split(), PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "?" in done.stdout
 
 
 def test_two_cells_of_one_name_are_one_line_and_exit_code_2(tmp_path):

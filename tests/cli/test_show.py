@@ -31,7 +31,10 @@ def test_without_colour_marks_tell_the_roles(name):
     task = find_task(name)
     gap = max(16, task.min_gap)
     head, *samples = show(name, "--samples", "2").split("\n\n")
-    assert head.split("\n") == [f"{task.id}, gap {gap}, train", head.split("\n")[1]]
+    title, facts = head.split("\n", 1)
+    assert title == f"{task.id}, gap {gap}, train"
+    told = f"{task.ability}; chance {task.chance(gap):.3f}, gaps from {task.min_gap} "
+    assert " ".join(facts.split()).startswith(told)
     assert "[cue]" in head
     assert "<question> → answer" in head
     batch = task.batch("train", 0, gap, 0, 2)
@@ -78,6 +81,7 @@ def test_json_has_a_sample_per_line():
     for row, line in enumerate(map(json.loads, lines)):
         assert (line["task"], line["split"], line["gap"]) == (task.id, "train", 40)
         assert line["queries"] == batch.queries.tolist() == [len(line["inputs"]) - 1]
+        assert line["chance"] == task.chance(40)
         assert line["answers"] == [task.output.names[batch.targets[0, row]]]
         assert line["roles"] == [Role(role).name.lower() for role in batch.roles[:, row]]
         cue = line["roles"].index("cue")

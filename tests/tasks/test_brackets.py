@@ -55,6 +55,13 @@ def test_the_kinds_of_inner_brackets_are_even_and_each_by_itself():
     assert np.abs(counts / counts.mean() - 1).max() < 0.05
 
 
+@pytest.mark.parametrize(("gap", "low", "high"), [(6, 0.2, 0.3), (16, 0.75, 0.85), (64, 0.99, 1.0)])
+def test_how_many_rows_are_as_deep_as_they_may(gap, low, high):
+    inner = find_task("gap-bracket").batch("train", 0, gap, 0, 2000).inputs[1:-1]
+    deepest = np.cumsum(np.where(inner < 4, 1, -1), axis=0).max(axis=0)
+    assert low <= (deepest == 3).mean() <= high
+
+
 def test_the_neutral_token_stands_anywhere():
     inputs = find_task("gap-bracket").batch("train", 0, 9, 0, 9000).inputs[1:-1]
     counts = (inputs == 8).sum(axis=1)

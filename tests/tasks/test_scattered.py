@@ -38,6 +38,14 @@ def test_cues_stand_at_all_distinct_places_equally_often_and_the_last_at_the_end
     assert np.abs(counts - mean).max() <= 4 * np.sqrt(mean)
 
 
+def test_the_first_symbol_of_an_order_is_as_much_farther_back_as_its_docstring_says():
+    two, three = (cue_times(find_task(f"gap-order[symbols={n}]"), 5, 9000) for n in (2, 3))
+    counts = np.bincount(two[:, 1] - two[:, 0])
+    assert len(counts) == 10
+    assert np.abs(counts[1:] - 1000).max() < 4 * np.sqrt(1000)
+    assert set(three[:, 2] - three[:, 0]) == set(range(2, 10))
+
+
 @pytest.mark.parametrize("symbols", [2, 3])
 def test_no_symbol_of_an_order_tells_of_another(symbols):
     task = find_task(f"gap-order[symbols={symbols}]")
