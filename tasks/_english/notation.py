@@ -52,9 +52,9 @@ class Lexicon(dict[str, Class]):
 
     def add_words(self, name: str, text: str) -> None:
         """Add words separated by spaces: `fox`, `child/children`, `post_office`."""
-        both = map(forms, text.split())
-        for key, words in zip((name, f"{name}+"), zip(*both, strict=True), strict=True):
-            self[key] = Class.of((1.0, tuple(word.split("_"))) for word in words)
+        both = [forms(word) for word in text.split()]
+        for number, key in enumerate((name, f"{name}+")):
+            self[key] = Class.of((1.0, tuple(word[number].split("_"))) for word in both)
 
     def add_phrases(self, name: str, lines: str) -> None:
         """Add phrases, written as lines of classes that are there already. Each line is equally likely."""

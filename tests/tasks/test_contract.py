@@ -32,6 +32,13 @@ VARIANTS = [
     "nl-birthplace[held_out=true]",
     "nl-birthplace[objective=lm]",
     "nl-birthplace[pronoun=true]",
+    "nl-boxes[held_out=true]",
+    "nl-boxes[unchanged=true]",
+    "nl-clouds[held_out=true]",
+    "nl-clouds[objective=lm]",
+    "nl-passkey[held_out=true]",
+    "nl-season[held_out=true]",
+    "nl-season[objective=lm]",
 ]
 TASKS = [find_task(name) for name in [*task_classes(), *VARIANTS]]
 GOLDEN = Path(__file__).with_name("golden.json")
