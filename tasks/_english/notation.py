@@ -84,6 +84,15 @@ class Lexicon(dict[str, Class]):
         return ((part,),) if isinstance(part, str) else self[part.name].members[part.length]
 
 
+def spelled_out(lines: str) -> list[Words]:
+    """Everything that lines without classes can become.
+
+    >>> spelled_out("(red|very blue) [old] hats")
+    [('red', 'old', 'hats'), ('red', 'hats'), ('very', 'blue', 'old', 'hats'), ('very', 'blue', 'hats')]
+    """
+    return [tuple(words) for line in lines.strip().splitlines() for _, words in _unbracketed(line)]
+
+
 def _unbracketed(line: str) -> Iterator[tuple[float, list[str]]]:
     """Every way to decide the brackets of a line, with its share."""
     choices: list[list[str]] = []

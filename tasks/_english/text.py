@@ -5,7 +5,7 @@ Letters: T time, B batch, L the most tokens of a segment.
 
 import csv
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -40,6 +40,13 @@ class Vocabulary:
         """An array of words, of any shape, as their numbers."""
         words = np.asarray(words)
         return np.array([self.number[word] for word in words.flat], np.int64).reshape(words.shape)
+
+    def phrases(self, phrases: Sequence[Sequence[str]]) -> tuple[Ints, NDArray[np.bool_]]:
+        """Phrases as their numbers, (N, L), and which of the places are theirs; others are of no account."""
+        kept = np.arange(max(map(len, phrases))) < np.array(list(map(len, phrases)))[:, None]
+        numbers = np.zeros(kept.shape, np.int64)
+        numbers[kept] = self.numbers([word for words in phrases for word in words])
+        return numbers, kept
 
 
 class Fixed(NamedTuple):

@@ -39,6 +39,8 @@ VARIANTS = [
     "nl-passkey[held_out=true]",
     "nl-season[held_out=true]",
     "nl-season[objective=lm]",
+    "nl-pronoun[held_out=true]",
+    "nl-pronoun[objective=lm]",
 ]
 TASKS = [find_task(name) for name in [*task_classes(), *VARIANTS]]
 GOLDEN = Path(__file__).with_name("golden.json")
