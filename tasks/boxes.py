@@ -36,7 +36,6 @@ QUESTIONS = (  # of every length from the shortest to three tokens more
     "NAME opened the BOX and found the",
     "in the end the BOX held the",
 )
-SWAPS = 2
 APART = 3
 """Tokens from the one box of a swap to the other."""
 
@@ -53,7 +52,7 @@ class _Vocabulary(Vocabulary):
 
     def __init__(self) -> None:
         fixed = fixed_words(*PUT, *SWAPPED, *QUESTIONS)
-        super().__init__(fixed.union(BOXES, OBJECTS, first_names()))
+        super().__init__(fixed.union(BOXES, OBJECTS, first_names()), without=["box", "toolbox"])
         self.names, self.boxes, self.objects = map(self.numbers, (first_names(), BOXES, OBJECTS))
         self.box, self.object = np.full((2, len(self.words)), -1)
         self.box[self.boxes] = np.arange(len(BOXES))
@@ -68,22 +67,23 @@ _vocabulary = cache(_Vocabulary)
 
 @dataclass(frozen=True)
 class Boxes(Text):
-    """nl-boxes: three things are put into three boxes, contents are swapped twice: what is in this box now?
+    """nl-boxes: three things are put into three boxes, contents are swapped: what is in this box now?
 
         … Anna put the [medal] in the hatbox . {Hugo hid the cork in the shoebox .}
         {Leo left the nail in the lunchbox .} Nora swapped the contents of the [hatbox] and the [shoebox] .
-        Emma switched the contents of the [lunchbox] and the [shoebox] . We slept .
-        <Now the lunchbox held the>
+        We slept . <Now the shoebox held the>
         gap 8, answer medal
 
-    The last swap is of the box asked about, and its second box is g tokens before the query; the first swap
-    is of any two. So what is asked for began in each of the boxes equally often: whoever heeds no swap, or
-    names the first or the last thing mentioned, is right in 1/3 of the rows, like any guess among the three
-    things. The cue is the thing, and both boxes of each swap that moved it. For a box in any other place
-    there is no other word that would leave each box with one thing, and a swap that moved it not, one.
+    The last swap is of the box asked about, and its second box is g tokens before the query; swaps before it
+    are of any two. Whoever names the first or the last thing mentioned, or any of the three, is right in 1/3
+    of the rows. Whoever heeds no swap is never right with one swap, and in 1/3 of the rows with more: then
+    what is asked for began in each of the boxes equally often, and nothing but following every swap helps.
+    The cue is the thing, and both boxes of each swap that moved it. A box in the sentence that fills it, or
+    in a swap that did not move the thing, has no other that could stand there and leave the row its sense.
 
-    unchanged: the control: both swaps are of the other two boxes, and all there is to remember is what was
-        put into the box asked about. Its thing is the cue, g tokens before the query
+    swaps: how many
+    unchanged: the control: all swaps are of the other two boxes, and all there is to remember is what was put
+        into the box asked about. Its thing is the cue, g tokens before the query
     """
 
     name: ClassVar[str] = "nl-boxes"
@@ -94,7 +94,12 @@ class Boxes(Text):
         "objects (arXiv 2206.04615)"
     )
 
+    swaps: int = 1
     unchanged: bool = False
+
+    def __post_init__(self) -> None:
+        if self.swaps < 1:
+            raise ValueError("swaps must be at least 1")
 
     @property
     def vocabulary(self) -> _Vocabulary:
@@ -117,27 +122,26 @@ class Boxes(Text):
         if not self.unchanged:
             return np.ones_like(asked)
         put, swapped = v.put.lengths[0], v.swapped.lengths[0]
-        return (len(BOXES) - asked) * put - v.put.before[0] - 1 + SWAPS * swapped
+        return (len(BOXES) - asked) * put - v.put.before[0] - 1 + self.swaps * swapped
 
     def chance(self, gap: int) -> float:
         """One of eight things, but for the two in the other boxes."""
         return 1 / (len(OBJECTS) - len(BOXES) + 1)
 
     def sample_part(self, stream: Stream, layout: Stream, gap: int, size: int, part: Part) -> Batch:
-        """Filler, three things put somewhere, two swaps, filler, the question; the last cue at one place."""
+        """Filler, three things put somewhere, swaps, filler, the question; the last cue at one place."""
         v, rows, n = _vocabulary(), np.arange(size), len(BOXES)
-        # Boxes go by their number in the order of being filled.
-        asked, origin, turn = stream.balanced(n, (3, size))
-        partner = (asked + 1 + turn % 2) % n  # of the last swap
-        spared = np.where(origin == partner, partner, n - partner - origin)  # by the first swap
-        next_two = np.array([[1], [2]])
-        pairs = np.stack([(spared + next_two) % n, np.stack([asked, partner])])  # (swaps, 2, B)
-        moved = np.stack([spared != partner, np.ones(size, bool)])
-        if self.unchanged:
-            origin, moved[:] = asked, False
-            pairs[:] = (asked + next_two) % n
-        flip = stream.integers(2, (SWAPS, size)) == 1
-        ones, others = np.where(flip[:, None], pairs[:, ::-1], pairs).swapaxes(0, 1)  # (swaps, B)
+        # Boxes go by their number in the order of being filled; every swap leaves one of the three alone.
+        where = origin = stream.balanced(n, size)  # of the thing asked for, now and at first
+        pairs, moved = [], []
+        for to_come in reversed(range(self.swaps)):
+            alone = stream.integers(n, size) if to_come else (where + 1 + stream.integers(n - 1, size)) % n
+            alone = origin if self.unchanged else alone
+            turn = stream.integers(2, size)
+            pairs.append(((alone + 1 + turn) % n, (alone + 2 - turn) % n))
+            moved.append(alone != where)
+            where = np.where(alone == where, where, n - alone - where)
+        asked = where
 
         answer = stream.balanced(len(OBJECTS), size)
         rest = 1 + stream.choose(len(OBJECTS) - 1, n - 1, size).T
@@ -162,21 +166,22 @@ class Boxes(Text):
                 named() | {"ONE": boxes[one, rows], "OTHER": boxes[other, rows]},
                 np.where(which, Role.PREFIX, Role.DECOY),
             )
-            for one, other, which in zip(ones, others, moved, strict=True)
+            for (one, other), which in zip(pairs, moved, strict=True)
         ]
-        after = self._after(asked)
-        rests = gap - after.max() - v.questions.lengths + 1
+        after, possible = self._after(asked), self._after(np.arange(n))
+        rests = gap - possible.max() - v.questions.lengths + 1
         fits = np.flatnonzero((rests == 0) | (rests >= 3))
         question = int(fits[layout.integers(len(fits), 1)[0]])
-        lead = 3 + int(layout.integers(SPREAD, 1)[0]) + after - after.min()
+        lead = 3 + int(layout.integers(SPREAD, 1)[0]) + after - possible.min()
         inputs, roles = compose(
             stream,
             part,
             Blank(lead),
             *puts,
             *swaps,
-            Blank(rests[question] + after.max() - after),
+            Blank(rests[question] + possible.max() - after),
             v.questions.fill(np.full(size, question), named() | {"BOX": boxes[asked, rows]}, Role.QUESTION),
+            without=v.without,
         )
         return Batch(inputs=inputs, targets=answer[None], queries=np.array([len(inputs) - 1]), roles=roles)
 
@@ -189,7 +194,7 @@ class Boxes(Text):
         things = v.object[text]
         content = np.zeros((n, len(text)), np.int64)
         content[boxes[:n], rows] = things[things >= 0].reshape(len(text), n).T
-        for one, other in boxes[n:-1].reshape(SWAPS, 2, -1):
+        for one, other in boxes[n:-1].reshape(self.swaps, 2, -1):
             content[one, rows], content[other, rows] = content[other, rows], content[one, rows]
         return content[boxes[-1], rows][None]
 

@@ -34,9 +34,9 @@ _WIDE = 10
 def english(part: Part = "all", without: frozenset[str] = frozenset()) -> "Filler":
     """The filler of the natural-language probes, or the part of it that is made of these words and sentences.
 
-    without: words of words.toml that it leaves out, with their plurals and the longer words they are part of
+    Every part has the same `words`.
 
-    Every part has the same `words`, and so has the filler without some.
+    without: words that it does not write, nor their plurals and the longer words they are part of
     """
     return _english(part, without)
 
@@ -46,10 +46,9 @@ def _english(part: Part, without: frozenset[str]) -> "Filler":
     folder = Path(__file__).parent
     classes = tomllib.loads((folder / "words.toml").read_text(encoding="utf-8"))
     grammar = tomllib.loads((folder / "sentences.toml").read_text(encoding="utf-8"))
-    lexicon = Lexicon()
+    lexicon = Lexicon(without)
     for name, words in _words(classes, part, grammar).items():
-        kept = (word for word in words if without.isdisjoint(re.split("[_/]", word)))
-        lexicon.add_words(name, " ".join(kept))
+        lexicon.add_words(name, " ".join(words))
     for name, lines in grammar["phrases"].items():
         lexicon.add_phrases(name, lines)
     vocabulary = english().words if part != "all" or without else ()

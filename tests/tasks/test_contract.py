@@ -33,6 +33,7 @@ VARIANTS = [
     "nl-birthplace[objective=lm]",
     "nl-birthplace[pronoun=true]",
     "nl-boxes[held_out=true]",
+    "nl-boxes[swaps=3]",
     "nl-boxes[unchanged=true]",
     "nl-clouds[held_out=true]",
     "nl-clouds[objective=lm]",
