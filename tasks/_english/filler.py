@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,28 +32,44 @@ _WIDE = 10
 """So many words make a class wide: some of them can be held out."""
 
 
+def lexicon(part: Part = "all", without: frozenset[str] = frozenset()) -> Lexicon:
+    """The words and phrases of the filler, or a part of them.
+
+    without: words that are left out, with their plurals and the longer words they are part of
+    """
+    return _lexicon(part, without)
+
+
+@cache
+def _lexicon(part: Part, without: frozenset[str]) -> Lexicon:
+    lexicon = Lexicon(without=without)
+    for name, words in _words(_table("words"), part, _table("sentences")).items():
+        lexicon.add_words(name, " ".join(words))
+    for name, lines in _table("sentences")["phrases"].items():
+        lexicon.add_phrases(name, lines)
+    return lexicon
+
+
 def english(part: Part = "all", without: frozenset[str] = frozenset()) -> "Filler":
     """The filler of the natural-language probes, or the part of it that is made of these words and sentences.
 
     Every part has the same `words`.
 
-    without: words that it does not write, nor their plurals and the longer words they are part of
+    without: words that it does not write
     """
     return _english(part, without)
 
 
 @cache
 def _english(part: Part, without: frozenset[str]) -> "Filler":
-    folder = Path(__file__).parent
-    classes = tomllib.loads((folder / "words.toml").read_text(encoding="utf-8"))
-    grammar = tomllib.loads((folder / "sentences.toml").read_text(encoding="utf-8"))
-    lexicon = Lexicon(without)
-    for name, words in _words(classes, part, grammar).items():
-        lexicon.add_words(name, " ".join(words))
-    for name, lines in grammar["phrases"].items():
-        lexicon.add_phrases(name, lines)
-    vocabulary = english().words if part != "all" or without else ()
-    return Filler(lexicon, _lines(grammar["frames"], grammar["sentences"], part), vocabulary)
+    grammar = _table("sentences")
+    words = english().words if part != "all" or without else ()
+    lines = _lines(grammar["frames"], grammar["sentences"], part)
+    return Filler(lexicon(part, without), lines, words)
+
+
+def _table(name: str) -> dict[str, Any]:
+    return tomllib.loads((Path(__file__).parent / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def _words(classes: dict[str, str], part: Part, grammar: dict[str, dict[str, str]]) -> dict[str, list[str]]:

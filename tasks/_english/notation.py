@@ -8,7 +8,7 @@ baker           the word itself; `a` becomes `an` where it must
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, product
 from math import fsum, prod
@@ -53,8 +53,10 @@ class Lexicon(dict[str, Class]):
     without: words that are left out, and so is what has them in it
     """
 
-    def __init__(self, without: frozenset[str] = frozenset()) -> None:
-        super().__init__()
+    def __init__(
+        self, known: Mapping[str, Class] | None = None, *, without: frozenset[str] = frozenset()
+    ) -> None:
+        super().__init__(known or {})
         self.without = without
 
     def add_words(self, name: str, text: str) -> None:

@@ -53,7 +53,7 @@ class Fixed(NamedTuple):
     """Words that a probe sets itself.
 
     words: (B, L), or (L,) alike in all rows
-    kept: which of them the row has, (B, L); all of them by default
+    kept: which of them the row has, (B, L), or (B, 1) for all or none; all by default
     role: one for all, or (B, L)
     """
 
@@ -89,7 +89,7 @@ def compose(
             kept.append(wide)
         else:
             words.append(np.broadcast_to(segment.words, (size, segment.words.shape[-1])))
-            kept.append(np.ones(words[-1].shape, bool) if segment.kept is None else segment.kept)
+            kept.append(np.broadcast_to(True if segment.kept is None else segment.kept, words[-1].shape))
         roles.append(np.broadcast_to(np.asarray(segment.role, np.int8), words[-1].shape))
     there = np.concatenate(kept, axis=1)
     lengths = there.sum(axis=1)

@@ -147,3 +147,15 @@ def test_a_row_reads_as_described(task):
             (theirs,) = [b for b in births if b is not mine]
             decoy = " ".join(s.text for s in spans if s.role == Role.DECOY)
             assert birth.fullmatch(decoy)["country"] == theirs["country"]
+
+
+def test_names_of_the_test_are_unseen_where_they_are_held_out():
+    task, known = find_task("nl-birthplace[held_out=true]"), module._vocabulary().names
+
+    def names(split):
+        found = [task.batch(split, 0, 20, index, SIZE).inputs for index in range(20)]
+        return set(np.concatenate([inputs[np.isin(inputs, known)] for inputs in found]).tolist())
+
+    assert len(names("train") | names("validation")) == 22
+    assert len(names("test")) == 10
+    assert not names("test") & (names("train") | names("validation"))

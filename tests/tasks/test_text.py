@@ -23,16 +23,17 @@ def words(task, split, count=12, roles=tuple(Role)):
     for index in range(count):
         batch = task.batch(split, 0, task.min_gap + 20 * (index % 6), index, SIZE)
         found.update(batch.inputs[np.isin(batch.roles, roles)].tolist())
-    return {task.inputs.words[number] for number in found}
+    vocabulary = task.inputs.words
+    return {vocabulary[number] for number in found}
 
 
 def sentences(task, split, count=12):
     """The sentences of some batches, of six words or more, before the question."""
-    found = set()
+    found, vocabulary = set(), task.inputs.words
     for index in range(count):
         batch = task.batch(split, 0, task.min_gap + 60, index, SIZE)
         for row in batch.inputs[: batch.roles[:, 0].tolist().index(Role.QUESTION)].T:
-            found.update(" ".join(task.inputs.words[number] for number in row).split(" . "))
+            found.update(" ".join(vocabulary[number] for number in row).split(" . "))
     return {sentence for sentence in found if sentence.count(" ") >= 5}
 
 
