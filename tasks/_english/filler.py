@@ -32,10 +32,17 @@ _WIDE = 10
 """So many words make a class wide: some of them can be held out."""
 
 
+def lexicon(part: Part = "all", without: frozenset[str] = frozenset()) -> Lexicon:
+    """The words and phrases of the filler, or a part of them.
+
+    without: words that are left out, with their plurals and the longer words they are part of
+    """
+    return _lexicon(part, without)
+
+
 @cache
-def lexicon(part: Part = "all") -> Lexicon:
-    """The words and phrases of the filler, or a part of them."""
-    lexicon = Lexicon()
+def _lexicon(part: Part, without: frozenset[str]) -> Lexicon:
+    lexicon = Lexicon(without=without)
     for name, words in _words(_table("words"), part, _table("sentences")).items():
         lexicon.add_words(name, " ".join(words))
     for name, lines in _table("sentences")["phrases"].items():
@@ -43,15 +50,22 @@ def lexicon(part: Part = "all") -> Lexicon:
     return lexicon
 
 
-@cache
-def english(part: Part = "all") -> "Filler":
+def english(part: Part = "all", without: frozenset[str] = frozenset()) -> "Filler":
     """The filler of the natural-language probes, or the part of it that is made of these words and sentences.
 
     Every part has the same `words`.
+
+    without: words that it does not write
     """
+    return _english(part, without)
+
+
+@cache
+def _english(part: Part, without: frozenset[str]) -> "Filler":
     grammar = _table("sentences")
-    words = () if part == "all" else english().words
-    return Filler(lexicon(part), _lines(grammar["frames"], grammar["sentences"], part), words)
+    words = english().words if part != "all" or without else ()
+    lines = _lines(grammar["frames"], grammar["sentences"], part)
+    return Filler(lexicon(part, without), lines, words)
 
 
 def _table(name: str) -> dict[str, Any]:
@@ -89,6 +103,7 @@ class Filler:
     """A compiled grammar.
 
     words: everything that it can write, sorted, or the words given, which have all of that
+    own: the numbers of those that it can write
     """
 
     def __init__(
@@ -142,6 +157,7 @@ class Filler:
         self.words = words or tuple(sorted(set(texts)))
         numbers = {word: number for number, word in enumerate(self.words)}
         self._texts = np.array([numbers[text] for text in texts])
+        self.own = np.unique(self._texts)
 
     def write(self, stream: Stream, lengths: Ints) -> Ints:
         """Texts of these lengths (N,), one after another, as indices into `words`: (lengths.sum(),).

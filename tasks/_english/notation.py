@@ -8,7 +8,7 @@ baker           the word itself; `a` becomes `an` where it must
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, product
 from math import fsum, prod
@@ -48,13 +48,22 @@ class Class:
 
 
 class Lexicon(dict[str, Class]):
-    """Classes by name; `tree+` is the plural of `tree`."""
+    """Classes by name; `tree+` is the plural of `tree`.
+
+    without: words that are left out, and so is what has them in it
+    """
+
+    def __init__(
+        self, known: Mapping[str, Class] | None = None, *, without: frozenset[str] = frozenset()
+    ) -> None:
+        super().__init__(known or {})
+        self.without = without
 
     def add_words(self, name: str, text: str) -> None:
         """Add words separated by spaces: `fox`, `child/children`, `post_office`."""
-        both = map(forms, text.split())
-        for key, words in zip((name, f"{name}+"), zip(*both, strict=True), strict=True):
-            self[key] = Class.of((1.0, tuple(word.split("_"))) for word in words)
+        both = [forms(word) for word in text.split() if self.without.isdisjoint(re.split("[_/]", word))]
+        for number, key in enumerate((name, f"{name}+")):
+            self[key] = Class.of((1.0, tuple(word[number].split("_"))) for word in both)
 
     def add_phrases(self, name: str, lines: str) -> None:
         """Add phrases, written as lines of classes that are there already. Each line is equally likely."""
@@ -68,8 +77,10 @@ class Lexicon(dict[str, Class]):
                     yield share / len(fillings), with_articles(tuple(chain.from_iterable(filling)))
 
     def shapes(self, line: str) -> Iterator[tuple[float, Shape]]:
-        """The shapes of a line and their shares, which add up to 1."""
+        """The shapes of a line and their shares, which add up to 1 where nothing is left out."""
         for share, tokens in _unbracketed(line):
+            if not self.without.isdisjoint(tokens):
+                continue
             for chosen in product(*map(self._lengths, tokens)):
                 yield share * prod(part for part, _ in chosen), tuple(token for _, token in chosen)
 

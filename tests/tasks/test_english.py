@@ -39,6 +39,16 @@ def test_every_length_is_met_by_whole_sentences(lengths, key):
         assert own[:1] != ["."]
 
 
+@pytest.mark.parametrize("part", ["training", "held out"])
+def test_a_part_of_the_filler_has_texts_of_every_length_and_numbers_its_words_alike(part):
+    filler = english_package.english(part)
+    assert filler.words == FILLER.words
+    lengths = np.array([0, *range(3, 200)])
+    written = [filler.words[n] for n in filler.write(Stream("test"), lengths)]
+    assert len(written) == lengths.sum()
+    assert all(written[end - 1] == "." for end in np.cumsum(lengths)[1:])
+
+
 def test_no_length_but_one_and_two_is_missing():
     for length in (1, 2):
         with pytest.raises(ValueError, match=f"no text has {length} tokens"):
