@@ -110,6 +110,8 @@ class Task(ABC):
     """The paper the probe is taken from."""
     streaming: ClassVar[bool] = False
     """Whether each query has its own dependency, with the gap between the two."""
+    text: ClassVar[bool] = False
+    """Whether it is text, where neither the first nor the last word that names an answer may give it away."""
 
     @property
     @abstractmethod

@@ -2,12 +2,15 @@
 
 import csv
 from pathlib import Path
+from typing import ClassVar
 
 from harness.task import Batch, Span, Task
 
 
 class Text(Task):
     """A probe in English, one token a word. Words are stored as they stand inside a sentence."""
+
+    text: ClassVar[bool] = True
 
     def render(self, batch: Batch, row: int) -> list[Span]:
         """The row as text, with a capital where a sentence begins."""
