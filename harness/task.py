@@ -124,6 +124,15 @@ class Task(ABC):
         """What a cell answers."""
 
     @property
+    def candidates(self) -> NDArray[np.int64] | None:
+        """The token numbers of the classes (C,), in the order of their names, or None.
+
+        A task that has candidates is trained to predict every next token, the one after a query being
+        `candidates[target]`; its answer is the likeliest of the candidates. Else answers alone are trained.
+        """
+        return None
+
+    @property
     def min_gap(self) -> int:
         """The smallest gap; every larger one is reachable too."""
         return 0
@@ -138,6 +147,10 @@ class Task(ABC):
 
         layout: the same for every repetition; what sets the length or the queries is drawn from it
         """
+
+    def sample_split(self, split: Split, stream: Stream, layout: Stream, gap: int, size: int) -> Batch:
+        """As `sample`; a task whose test is made of other things than its training writes this one too."""
+        return self.sample(stream, layout, gap, size)
 
     @abstractmethod
     def solve(self, batch: Batch) -> NDArray[Any]:
@@ -157,7 +170,8 @@ class Task(ABC):
             raise unknown("split", split, SPLITS)
         self.require(gap)
         stream = Stream(self.id, split, repetition, gap, index)
-        return self.sample(stream, Stream(self.id, split, "layout", gap, index), gap, size)
+        layout = Stream(self.id, split, "layout", gap, index)
+        return self.sample_split(split, stream, layout, gap, size)
 
     def require(self, gap: int) -> None:
         """Raise UserError when the gap is below `min_gap`."""

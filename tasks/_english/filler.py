@@ -8,6 +8,7 @@ a whole batch.
 Letters: N texts, S sentences.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -19,32 +20,58 @@ from numpy.typing import NDArray
 
 from harness.streams import Ints, Stream
 
-from .notation import Lexicon, Shape, Slot, article
+from .notation import Lexicon, Shape, Slot, article, forms
+from .pools import Part, portion
 
 _UNIT = 1 << 24
 """Weights are whole numbers of this unit, so that every machine draws the same text."""
 _WORD = 1 << 32
 """Random words are below this."""
+_WIDE = 10
+"""So many words make a class wide: some of them can be held out."""
 
 
 @cache
-def english() -> "Filler":
-    """The filler of the natural-language probes."""
+def english(part: Part = "all") -> "Filler":
+    """The filler of the natural-language probes, or the part of it that is made of these words and sentences.
+
+    Every part has the same `words`.
+    """
     folder = Path(__file__).parent
-    lexicon = Lexicon()
-    for name, text in tomllib.loads((folder / "words.toml").read_text(encoding="utf-8")).items():
-        lexicon.add_words(name, text)
+    classes = tomllib.loads((folder / "words.toml").read_text(encoding="utf-8"))
     grammar = tomllib.loads((folder / "sentences.toml").read_text(encoding="utf-8"))
+    lexicon = Lexicon()
+    for name, words in _words(classes, part, grammar).items():
+        lexicon.add_words(name, " ".join(words))
     for name, lines in grammar["phrases"].items():
         lexicon.add_phrases(name, lines)
-    return Filler(lexicon, _lines(grammar["frames"], grammar["sentences"]))
+    vocabulary = () if part == "all" else english().words
+    return Filler(lexicon, _lines(grammar["frames"], grammar["sentences"], part), vocabulary)
 
 
-def _lines(frames: dict[str, str], sentences: dict[str, str]) -> Iterator[tuple[float, str]]:
+def _words(classes: dict[str, str], part: Part, grammar: dict[str, dict[str, str]]) -> dict[str, list[str]]:
+    """A part of the words of every wide class. Those that stand in a line of the grammar, in a small class or
+    in a longer word too are in every part.
+    """
+    words = {name: text.split() for name, text in classes.items()}
+    everywhere = " ".join(line for lines in grammar.values() for line in lines.values())
+    for own in words.values():
+        everywhere += " " + " ".join(word for word in own if len(own) < _WIDE or "_" in word)
+    common = set(re.findall(r"[a-z]+", everywhere))
+    free = {word for own in words.values() for word in own if common.isdisjoint(forms(word))}
+    held_out = set(portion(sorted(free), "held out"))
+    if part == "training":
+        return {name: [word for word in own if word not in held_out] for name, own in words.items()}
+    if part == "held out":
+        return {name: [word for word in own if word in held_out] or own for name, own in words.items()}
+    return words
+
+
+def _lines(frames: dict[str, str], sentences: dict[str, str], part: Part) -> Iterator[tuple[float, str]]:
     """Every sentence in every frame of its kind, each sentence equally likely."""
     for kind, cores in sentences.items():
         own = frames[kind].strip().splitlines()
-        for core in cores.strip().splitlines():
+        for core in portion(cores.strip().splitlines(), part):
             for frame in own:
                 yield 1 / len(own), frame.replace("{core}", core)
 
@@ -52,10 +79,12 @@ def _lines(frames: dict[str, str], sentences: dict[str, str]) -> Iterator[tuple[
 class Filler:
     """A compiled grammar.
 
-    words: everything that it can write, sorted
+    words: everything that it can write, sorted, or the words given, which have all of that
     """
 
-    def __init__(self, lexicon: Lexicon, lines: Iterable[tuple[float, str]]) -> None:
+    def __init__(
+        self, lexicon: Lexicon, lines: Iterable[tuple[float, str]], words: tuple[str, ...] = ()
+    ) -> None:
         """Compile sentences, given as weighted lines of the notation over the classes of the lexicon."""
         patterns = [
             (_length(shape), max(1, round(_UNIT * weight * share)), shape)
@@ -69,9 +98,9 @@ class Filler:
         self._weights = {length: sum(weights) for length, weights in enumerate(by_length) if weights}
         self._pattern_ends = _ends(by_length)
         self._plans: dict[int, tuple[Ints, Ints, NDArray[np.bool_]]] = {}
-        self._compile(lexicon, [shape for _, _, shape in patterns])
+        self._compile(lexicon, [shape for _, _, shape in patterns], words)
 
-    def _compile(self, lexicon: Lexicon, shapes: list[Shape]) -> None:
+    def _compile(self, lexicon: Lexicon, shapes: list[Shape], words: tuple[str, ...]) -> None:
         """Lay the shapes out in cells, one a token: a column of words and the slot that chooses from it."""
         texts: list[str] = []
         members = cache(lexicon.members)
@@ -101,7 +130,7 @@ class Filler:
         self._starts = np.array(starts)
         self._sizes = np.array([size + [1] * (slots - len(size)) for size in sizes])
         self._columns, self._slots = np.array(cells).T.copy()
-        self.words = tuple(sorted(set(texts)))
+        self.words = words or tuple(sorted(set(texts)))
         numbers = {word: number for number, word in enumerate(self.words)}
         self._texts = np.array([numbers[text] for text in texts])
 

@@ -52,8 +52,8 @@ class Lexicon(dict[str, Class]):
 
     def add_words(self, name: str, text: str) -> None:
         """Add words separated by spaces: `fox`, `child/children`, `post_office`."""
-        forms = [(one, many or plural(one)) for one, _, many in (w.partition("/") for w in text.split())]
-        for key, words in zip((name, f"{name}+"), zip(*forms, strict=True), strict=True):
+        both = map(forms, text.split())
+        for key, words in zip((name, f"{name}+"), zip(*both, strict=True), strict=True):
             self[key] = Class.of((1.0, tuple(word.split("_"))) for word in words)
 
     def add_phrases(self, name: str, lines: str) -> None:
@@ -116,6 +116,16 @@ def article(word: str) -> str:
     ['an', 'a', 'an', 'a', 'an', 'an', 'a']
     """
     return "an" if _VOWEL_SOUND.match(word) else "a"
+
+
+def forms(word: str) -> tuple[str, str]:
+    """A word as it stands in a list, and its plural.
+
+    >>> forms("fox"), forms("child/children")
+    (('fox', 'foxes'), ('child', 'children'))
+    """
+    one, _, many = word.partition("/")
+    return one, many or plural(one)
 
 
 def plural(noun: str) -> str:

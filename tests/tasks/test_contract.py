@@ -32,6 +32,8 @@ VARIANTS = [
     "gap-recall[overwrite=true]",
     "gap-recall[pairs=8]",
     "gap-select[payload=10]",
+    "nl-birthplace[held_out=true]",
+    "nl-birthplace[objective=lm]",
     "nl-birthplace[pronoun=true]",
 ]
 TASKS = [find_task(name) for name in [*task_classes(), *VARIANTS]]
