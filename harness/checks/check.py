@@ -10,13 +10,14 @@ As a test of one's own task:
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from harness.executors.worker import describe
 
-Verdict = Literal["passed", "failed", "undecided", "reported"]
-"""`undecided`: what was tried did not come to the point; `reported`: figures, of which none is wrong."""
+Verdict = Literal["passed", "failed", "expected", "undecided", "reported"]
+"""`expected`: a failure that the subject gives a reason for; `undecided`: what was tried did not come to the
+point; `reported`: figures, of which none is wrong."""
 
 
 class Subject(Protocol):
@@ -27,13 +28,21 @@ class Subject(Protocol):
         """Its canonical id."""
         ...
 
+    @property
+    def expected_failures(self) -> Mapping[str, str]:
+        """By the name of a check, why it has to fail."""
+        ...
+
 
 S_contra = TypeVar("S_contra", bound=Subject, contravariant=True)
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a check found: in a line, as plain data, and on failure the smallest case that shows it."""
+    """What a check found: in a line, as plain data, and on failure the smallest case that shows it.
+
+    case: of an expected failure, why it is expected
+    """
 
     verdict: Verdict
     measured: str
@@ -75,10 +84,11 @@ class Check(Generic[S_contra]):
             found = self.run(subject)
         except Exception as error:
             found = Found("failed", "raises", case=describe(error))
-        seconds = time.perf_counter() - began
-        return Finding(
-            **vars(found), subject=subject.id, check=self.name, reason=self.reason, seconds=seconds
-        )
+        seconds, excuse = time.perf_counter() - began, subject.expected_failures.get(self.name)
+        if excuse and found.verdict == "failed":
+            found = replace(found, verdict="expected", case=excuse)
+        about: dict[str, Any] = dict(subject=subject.id, check=self.name, reason=self.reason, seconds=seconds)
+        return Finding(**vars(found), **about)
 
     def __str__(self) -> str:
         return self.name

@@ -25,6 +25,8 @@ LEVELS = 8
 """Real numbers are seen, and guessed, in as many levels, each equally often."""
 HASHED = 8191
 """Numbers that stand for the last tokens taken together."""
+SURE = 12
+"""Cues after which it is known what a word stands for."""
 OFTEN = 3
 """A bag counts up to so many of a token."""
 
@@ -201,19 +203,19 @@ def _best_constant(targets: NDArray[Any], tolerance: float) -> float:
 def mentions(task: Task) -> Found:
     """The first and the last answer that a row mentions, as guesses, against one of its mentions at random.
 
-    A word mentions the answer that it is the name of, or that it always has where it is the cue.
+    A word mentions the answer that it is the name of, or those that it goes with where it is the cue, as long
+    as these are half of all at most.
     """
     gap = task.min_gap + EXTRA[1]
     stands_for = _meanings(task, batches(task, gap, "train", 0, SEEN))
-    figures: dict[str, Any] = {"gap": gap, "words": int((stands_for >= 0).sum())}
+    figures: dict[str, Any] = {"gap": gap, "words": int(stands_for.any(axis=1).sum())}
     if not figures["words"]:
         return Found("undecided", "no word stands for an answer", figures)
     first, last, share = [], [], []
     for batch in batches(task, gap, "test", 0, NEW):
-        meant = stands_for[batch.inputs[: batch.queries[0] + 1]]  # (T, B)
-        there = meant >= 0
-        right = there & (meant == batch.targets[0])
-        rows = np.arange(SIZE)
+        words, rows = batch.inputs[: batch.queries[0] + 1], np.arange(SIZE)
+        there = stands_for[words].any(axis=2)  # (T, B)
+        right = stands_for[words, batch.targets[0]]
         first.append(right[there.argmax(axis=0), rows])
         last.append(right[::-1][there[::-1].argmax(axis=0), rows])
         share.append(right.sum(axis=0) / np.maximum(there.sum(axis=0), 1))
@@ -233,17 +235,18 @@ def mentions(task: Task) -> Found:
     return Found("passed", measured, figures)
 
 
-def _meanings(task: Task, seen: Sequence[Batch]) -> Ints:
-    """The answer that each word stands for, (V,), or −1."""
+def _meanings(task: Task, seen: Sequence[Batch]) -> NDArray[np.bool_]:
+    """Which answers each word stands for, (V, C)."""
     assert isinstance(task.inputs, Tokens)
     assert isinstance(task.output, Classes)
     counts = np.zeros((task.inputs.size, task.output.size), np.int64)
     for batch in seen:
         t, row = np.nonzero(batch.roles == Role.CUE)
         np.add.at(counts, (batch.inputs[t, row], batch.targets[0, row]), 1)
-    often = counts.sum(axis=1) > 1
-    meanings = np.where(often & (counts.max(axis=1) == counts.sum(axis=1)), counts.argmax(axis=1), -1)
+    meanings = counts > 0
+    meanings[(counts.sum(axis=1) < SURE) | (2 * meanings.sum(axis=1) > task.output.size)] = False
     names = {name: number for number, name in enumerate(task.output.names)}
     for number, word in enumerate(task.inputs.words):
-        meanings[number] = names.get(word, meanings[number])
+        if word in names:
+            meanings[number] = np.arange(task.output.size) == names[word]
     return meanings

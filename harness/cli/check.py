@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
     from harness.checks import Finding
 
-STYLES = {"passed": "green", "failed": "bold red", "undecided": "yellow", "reported": "dim"}
+STYLES = {
+    "passed": "green",
+    "failed": "bold red",
+    "expected": "yellow",
+    "undecided": "yellow",
+    "reported": "dim",
+}
 
 
 @click.command("check")
@@ -76,6 +82,8 @@ def _print(console: "Console", findings: Sequence["Finding"]) -> None:
         measured = Text(finding.measured)
         if finding.verdict == "failed":
             measured.append(f"\n{finding.case}\n{finding.reason}", "dim")
+        elif finding.verdict == "expected":
+            measured.append(f"\n{finding.case}", "dim")
         table.add_row(finding.check, Text(finding.verdict, STYLES[finding.verdict]), measured)
     console.print(findings[0].subject, style="bold", markup=False)
     console.print(table)

@@ -1,6 +1,7 @@
 """What a check is, and the guesses that checks make."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from harness.task import Role
 @dataclass(frozen=True)
 class Thing:
     id: str = "thing@1"
+    expected_failures: Mapping[str, str] = field(default_factory=dict)
 
 
 def test_a_finding_is_what_was_found_with_its_check_and_subject():
@@ -28,6 +30,15 @@ def test_a_finding_is_what_was_found_with_its_check_and_subject():
     assert finding.figures == {"length": 2}
     assert str(finding) == "thing@1: size failed: 2 long\n  ab\n  Things matter."
     assert str(check) == "size"
+
+
+def test_a_failure_that_is_expected_is_one_with_its_reason():
+    verdicts = iter(["failed", "failed", "passed"])
+    check = Check("size", "Things matter.", lambda thing: Found(next(verdicts), "2 long", case="ab"))
+    excused = Thing(expected_failures={"size": "it is to be long"})
+    findings = [check(excused), check(Thing(expected_failures={"weight": "…"})), check(excused)]
+    assert [finding.verdict for finding in findings] == ["expected", "failed", "passed"]
+    assert findings[0].case == "it is to be long"
 
 
 def test_what_a_subject_raises_is_a_failure_with_its_line():
