@@ -84,11 +84,13 @@ class Check(Generic[S_contra]):
             found = self.run(subject)
         except Exception as error:
             found = Found("failed", "raises", case=describe(error))
-        seconds, excuse = time.perf_counter() - began, subject.expected_failures.get(self.name)
+        seconds = time.perf_counter() - began
+        excuse = subject.expected_failures.get(self.name)
         if excuse and found.verdict == "failed":
             found = replace(found, verdict="expected", case=excuse)
-        about: dict[str, Any] = dict(subject=subject.id, check=self.name, reason=self.reason, seconds=seconds)
-        return Finding(**vars(found), **about)
+        return Finding(
+            **vars(found), subject=subject.id, check=self.name, reason=self.reason, seconds=seconds
+        )
 
     def __str__(self) -> str:
         return self.name

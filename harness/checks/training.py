@@ -18,7 +18,7 @@ from harness.registry import find_cell
 from harness.streams import Stream
 from harness.task import Batch, Classes, Role, Split, Task, Tokens
 
-UPDATES = 400
+UPDATES = 300
 LR = 2e-2
 FARTHER = 14
 """How much larger the larger gap of the reservoir is."""
