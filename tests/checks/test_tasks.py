@@ -27,7 +27,7 @@ def slow(name):
     return pytest.param(name, marks=pytest.mark.slow) if find_task(name).text else name
 
 
-@pytest.mark.parametrize("name", map(slow, [*task_classes(), *VARIANTS]))
+@pytest.mark.parametrize("name", [slow(name) for name in [*task_classes(), *VARIANTS]])
 def test_every_task_passes(name):
     findings = failed(find_task(name))
     assert not findings, "\n".join(map(str, findings))

@@ -258,11 +258,11 @@ class DecoyTells(RECALL):
 
 @broken("shortcuts")
 class FillerTells(LATCH):
-    """One of two tokens of the filler goes along with the bit."""
+    """The tokens of the filler are most often those that go with the bit."""
 
     def sample(self, stream, layout, gap, size):
         batch = super().sample(stream, layout, gap, size)
-        tells = stream.integers(4, (gap, size)) == 0
+        tells = stream.integers(4, (gap, size)) > 0
         batch.inputs[1:-1] = np.where(tells, 2 + batch.targets, batch.inputs[1:-1])
         return batch
 
