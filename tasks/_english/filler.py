@@ -31,21 +31,28 @@ _WIDE = 10
 """So many words make a class wide: some of them can be held out."""
 
 
-@cache
-def english(part: Part = "all") -> "Filler":
+def english(part: Part = "all", without: frozenset[str] = frozenset()) -> "Filler":
     """The filler of the natural-language probes, or the part of it that is made of these words and sentences.
 
-    Every part has the same `words`.
+    without: words of words.toml that it leaves out, with their plurals and the longer words they are part of
+
+    Every part has the same `words`, and so has the filler without some.
     """
+    return _english(part, without)
+
+
+@cache
+def _english(part: Part, without: frozenset[str]) -> "Filler":
     folder = Path(__file__).parent
     classes = tomllib.loads((folder / "words.toml").read_text(encoding="utf-8"))
     grammar = tomllib.loads((folder / "sentences.toml").read_text(encoding="utf-8"))
     lexicon = Lexicon()
     for name, words in _words(classes, part, grammar).items():
-        lexicon.add_words(name, " ".join(words))
+        kept = (word for word in words if without.isdisjoint(re.split("[_/]", word)))
+        lexicon.add_words(name, " ".join(kept))
     for name, lines in grammar["phrases"].items():
         lexicon.add_phrases(name, lines)
-    vocabulary = () if part == "all" else english().words
+    vocabulary = english().words if part != "all" or without else ()
     return Filler(lexicon, _lines(grammar["frames"], grammar["sentences"], part), vocabulary)
 
 
@@ -80,6 +87,7 @@ class Filler:
     """A compiled grammar.
 
     words: everything that it can write, sorted, or the words given, which have all of that
+    own: the numbers of those that it can write
     """
 
     def __init__(
@@ -133,6 +141,7 @@ class Filler:
         self.words = words or tuple(sorted(set(texts)))
         numbers = {word: number for number, word in enumerate(self.words)}
         self._texts = np.array([numbers[text] for text in texts])
+        self.own = np.unique(self._texts)
 
     def write(self, stream: Stream, lengths: Ints) -> Ints:
         """Texts of these lengths (N,), one after another, as indices into `words`: (lengths.sum(),).

@@ -5,7 +5,7 @@ Letters: T time, B batch, L the most tokens of a segment.
 
 import csv
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
@@ -26,18 +26,27 @@ class Vocabulary:
     words: all of them; a word's number is its place
     number: the number of a word
     filler: the numbers of words that stand in filler only
+    without: the words that the filler leaves out
     """
 
-    def __init__(self, own: Iterable[str]) -> None:
-        own, filler = set(own), english().words
-        self.words = (*filler, *sorted(own.difference(filler)))
+    def __init__(self, own: Iterable[str], without: Iterable[str] = ()) -> None:
+        self.without = frozenset(without)
+        own, filler = set(own), english(without=self.without)
+        self.words = (*filler.words, *sorted(own.difference(filler.words)))
         self.number = {word: number for number, word in enumerate(self.words)}
-        self.filler = np.array([number for number, word in enumerate(filler) if word not in own])
+        self.filler = np.array([number for number in filler.own if self.words[number] not in own])
 
     def numbers(self, words: ArrayLike) -> Ints:
         """An array of words, of any shape, as their numbers."""
         words = np.asarray(words)
         return np.array([self.number[word] for word in words.flat], np.int64).reshape(words.shape)
+
+    def phrases(self, phrases: Sequence[Sequence[str]]) -> tuple[Ints, NDArray[np.bool_]]:
+        """Phrases as their numbers, (N, L), and which of the places are theirs; others are of no account."""
+        kept = np.arange(max(map(len, phrases))) < np.array(list(map(len, phrases)))[:, None]
+        numbers = np.zeros(kept.shape, np.int64)
+        numbers[kept] = self.numbers([word for words in phrases for word in words])
+        return numbers, kept
 
 
 class Fixed(NamedTuple):
@@ -60,12 +69,16 @@ class Blank(NamedTuple):
     role: Role = Role.PREFIX
 
 
-def compose(stream: Stream, part: Part, *segments: Fixed | Blank) -> tuple[Ints, NDArray[np.int8]]:
+def compose(
+    stream: Stream, part: Part, *segments: Fixed | Blank, without: frozenset[str] = frozenset()
+) -> tuple[Ints, NDArray[np.int8]]:
     """Rows of segments, one after another: inputs (T, B) and roles (T, B).
 
-    Blanks are filled with whole sentences of this part of the filler, at least one of the segments being a
-    blank. What is said to be prefix becomes filler after the row's last cue. Raises ValueError when rows are
-    not of one length, or where a blank cannot be filled.
+    Blanks, of which there is one at least, are filled with whole sentences of this part of the filler. What
+    is said to be prefix becomes filler after the row's last cue. Raises ValueError when rows are not of one
+    length, or where a blank cannot be filled.
+
+    without: words that the filler leaves out
     """
     size = next(len(segment.lengths) for segment in segments if isinstance(segment, Blank))
     words, kept, roles = [], [], []
@@ -85,7 +98,7 @@ def compose(stream: Stream, part: Part, *segments: Fixed | Blank) -> tuple[Ints,
     inputs = np.concatenate(words, axis=1)[there].reshape(size, -1)
     role = np.concatenate(roles, axis=1)[there].reshape(size, -1)
     blanks = [segment.lengths for segment in segments if isinstance(segment, Blank)]
-    inputs[inputs < 0] = english(part).write(stream, np.stack(blanks, axis=1).ravel())
+    inputs[inputs < 0] = english(part, without).write(stream, np.stack(blanks, axis=1).ravel())
     to_come = np.cumsum(role[:, ::-1] == Role.CUE, axis=1)[:, ::-1]
     role[(role == Role.PREFIX) & (to_come == 0)] = Role.FILLER
     return np.ascontiguousarray(inputs.T), np.ascontiguousarray(role.T)

@@ -35,6 +35,15 @@ VARIANTS = [
     "nl-birthplace[held_out=true]",
     "nl-birthplace[objective=lm]",
     "nl-birthplace[pronoun=true]",
+    "nl-boxes[held_out=true]",
+    "nl-boxes[unchanged=true]",
+    "nl-clouds[held_out=true]",
+    "nl-clouds[objective=lm]",
+    "nl-passkey[held_out=true]",
+    "nl-season[held_out=true]",
+    "nl-season[objective=lm]",
+    "nl-pronoun[held_out=true]",
+    "nl-pronoun[objective=lm]",
 ]
 TASKS = [find_task(name) for name in [*task_classes(), *VARIANTS]]
 

@@ -27,11 +27,11 @@ def words(task, split, count=12, roles=tuple(Role)):
 
 
 def sentences(task, split, count=12):
-    """The sentences of some batches, of six words or more."""
+    """The sentences of some batches, of six words or more, before the question."""
     found = set()
     for index in range(count):
         batch = task.batch(split, 0, task.min_gap + 60, index, SIZE)
-        for row in batch.inputs.T:
+        for row in batch.inputs[: batch.roles[:, 0].tolist().index(Role.QUESTION)].T:
             found.update(" ".join(task.inputs.words[number] for number in row).split(" . "))
     return {sentence for sentence in found if sentence.count(" ") >= 5}
 
