@@ -76,7 +76,7 @@ def test_a_task_whose_cue_is_anothers_is_at_chance(name, verdict):
 
 @pytest.mark.slow
 def test_what_a_network_learned_from_elsewhere_than_the_cue_is_found():
-    (finding,) = [one(BROKEN["FillerTells"][0]) for one in TASK_CHECKS if one.name == "ablation"]
+    (finding,) = [one(BROKEN["DecoyTells"][0]) for one in TASK_CHECKS if one.name == "ablation"]
     assert finding.verdict == "failed"
     assert finding.figures["shuffled"] > finding.figures["limit"]
 
