@@ -25,7 +25,12 @@ CHEAP: tuple[Check[Task], ...] = (
     Check(
         "balance", "An answer that is asked for more often than others is right without a memory.", balance
     ),
-    Check("question", "A cell that cannot tell when it is asked learns to count instead.", question),
+    Check(
+        "question",
+        "A cell that cannot tell when it is asked learns to count instead.",
+        question,
+        lambda task: not task.text,  # there any word may be followed by the answer
+    ),
     Check("clock", "An input that tells the time does the counting for the cell.", clock),
     Check("shortcuts", "What is told outside the cue needs no memory over the gap.", shortcuts),
     Check(
