@@ -18,14 +18,14 @@ from harness.registry import find_cell
 from harness.streams import Stream
 from harness.task import Batch, Classes, Role, Split, Task, Tokens
 
-UPDATES = 300
-LR = 2e-2
+UPDATES, LR = 300, 2e-2
+"""Enough for a GRU of the budget of `quick` at the smallest gaps."""
 FARTHER = 14
 """How much larger the larger gap of the reservoir is."""
 DONORS = 1 << 30
 """The index of the first batch that gives cues away."""
-NETS, WEIGHT, GUESSED_ROWS = 1000, 100.0, 64
-UNITS = (1, 8)
+NETS, UNITS, WEIGHT, GUESSED_ROWS = 1000, (1, 8), 100.0, 64
+"""How many networks of how many units are guessed, within which weights, and the rows that tell."""
 
 
 def ablation(task: Task) -> Found:
@@ -105,13 +105,17 @@ def _small_and_larger(task: Task) -> tuple[int, int]:
 
 @lru_cache(maxsize=4)
 def _train(cell: str, task: Task, gap: int) -> Mapping[tuple[Split, int], Count]:
-    """What a cell, once trained, has right on validation, and on test with cues shuffled."""
+    """What a cell, once trained, has right on validation, and on test with cues shuffled. Raises RuntimeError
+    when it diverges.
+    """
     spec = find_cell(cell)
     rules = QUICK.vary(updates=UPDATES, gaps=(gap,))
     population = Population(
         spec, ablated(task), rules, solve_width(spec, rules.budget), gap, (Member(0, LR),)
     )
     (trained,) = train(population, Settings(torch.device("cpu"), engine="eager"))
+    if trained.outcome == "diverged":
+        raise RuntimeError(f"a {cell} diverges at gap {gap}, update {trained.diverged_at}")
     return trained.counts
 
 
