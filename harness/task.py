@@ -4,9 +4,11 @@ Letters: T time, B batch, Q queries.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -111,6 +113,11 @@ class Task(ABC):
     """The paper the probe is taken from."""
     streaming: ClassVar[bool] = False
     """Whether each query has its own dependency, with the gap between the two."""
+    text: ClassVar[bool] = False
+    """Whether it is text, where neither the first nor the last word that names an answer may give it away."""
+
+    expected_failures: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """By the name of a conformance check, why this task has to fail it."""
 
     @property
     @abstractmethod

@@ -1,5 +1,6 @@
 """Collocation: a word that a single word before it tells."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
@@ -94,6 +95,9 @@ class Clouds(Text):
     version: ClassVar[int] = 1
     ability: ClassVar[str] = "complete a collocation"
     source: ClassVar[str] = "Olah 2015, Understanding LSTM Networks (the clouds are in the sky)"
+    expected_failures: ClassVar[Mapping[str, str]] = {
+        "mentions": "the short-range control: a row has one collocation, and nothing to confuse it with",
+    }
 
     @property
     def vocabulary(self) -> _Vocabulary:

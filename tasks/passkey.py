@@ -1,5 +1,6 @@
 """A pass key hidden in text."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
@@ -73,6 +74,9 @@ class PassKey(Text):
     version: ClassVar[int] = 1
     ability: ClassVar[str] = "hold several words in order, amid text"
     source: ClassVar[str] = "Mohtashami & Jaggi 2023 (arXiv 2305.16300)"
+    expected_failures: ClassVar[Mapping[str, str]] = {
+        "mentions": "as published, no other number stands in the text: all of them are the key, in order",
+    }
 
     @property
     def vocabulary(self) -> _Vocabulary:

@@ -13,6 +13,7 @@ COMMANDS = {
     "cells": "List the cells.",
     "tasks": "List the tasks.",
     "show": "Print samples of a task, roles marked.",
+    "check": "Check that tasks measure what they say.",
     "curves": "Print and plot accuracy against gap.",
     "dashboard": "Open the dashboard in a browser.",
     "db": "Look after the store of results.",

@@ -1,21 +1,22 @@
 """`harness cells`."""
 
 import json
+from typing import Any
 
 import click
 
-from harness.registry import cell_files
+from harness.registry import cell_files, is_reference
 
 
 @click.command("cells")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def command(as_json: bool) -> None:
-    """List the cells, with their options and defaults.
+    """List the cells, with their options and defaults. A reference stands outside the comparison.
 
     \b
     Example: harness cells
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, file in sorted(cell_files().items()):
         summary, options = file.summary()
         rows.append(
@@ -23,6 +24,7 @@ def command(as_json: bool) -> None:
                 "cell": name,
                 "summary": summary,
                 "options": options,
+                "reference": is_reference(file.source),
                 "version": file.version,
                 "file": str(file.path),
             }

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -111,6 +111,8 @@ class Text(Task):
     objective: train the answer at the query alone, or, with `lm`, to predict every next word of the text
     held_out: names, templates and filler of the test are such that training and validation never show
     """
+
+    text: ClassVar[bool] = True
 
     objective: Literal["answer", "lm"] = field(default="answer", kw_only=True)
     held_out: bool = field(default=False, kw_only=True)
