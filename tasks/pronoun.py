@@ -1,5 +1,6 @@
 """Who somebody was, and so whether it was she or he."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, NamedTuple
@@ -124,6 +125,11 @@ class Pronoun(Text):
     source: ClassVar[str] = (
         "after the schemas of Rudinger et al. 2018 (arXiv 1804.09301); here the gender is told"
     )
+
+    expected_failures: ClassVar[Mapping[str, str]] = {
+        "shortcuts": "of two genders the decoy's leaves one: four tokens nearer, no less to be held",
+        "ablation": "of two genders the decoy's leaves one, whatever the cue is replaced by",
+    }
 
     @property
     def vocabulary(self) -> _Vocabulary:
