@@ -5,8 +5,8 @@ import sys
 
 import numpy as np
 import pytest
-from guesses import at_chance, naive_bayes
 
+from harness.checks.chance import at_chance, naive_bayes
 from harness.registry import find_task
 from harness.task import Batch, Role
 
