@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UserError
-from harness.protocol import PROTOCOLS, QUICK, QUICK_MIXED, find_protocol
+from harness.protocol import PROTOCOLS, QUICK, QUICK_MIXED, STANDARD, STANDARD_MIXED, find_protocol
 
 min_gaps = st.integers(0, 300)
 
@@ -23,12 +23,18 @@ def test_the_named_protocols_are_frozen():
     gaps = (2, 4, 8, 16, 32, 64, 128, 256)
     assert QUICK.content() == quick
     assert QUICK_MIXED.content() == quick | {"name": "quick-mixed", "train": "mixed", "gaps": gaps}
+    standard = quick | {
+        "name": "standard", "gaps": gaps, "max_gap": 256, "updates": 3000, "lr": (1e-3, 3e-3, 1e-2),
+        "budget": 32_000,
+    }  # fmt: skip
+    far = (*gaps, 512, 1024)
+    assert STANDARD.content() == standard
+    assert STANDARD_MIXED.content() == standard | {"name": "standard-mixed", "train": "mixed", "gaps": far}
+    assert [p.repetitions for p in PROTOCOLS.values()] == [2, 2, 10, 10]
     with pytest.raises(FrozenInstanceError):
         QUICK.updates = 2000
-    assert {name: p.id for name, p in PROTOCOLS.items()} == {
-        "quick": "quick@1",
-        "quick-mixed": "quick-mixed@1",
-    }
+    names = ["quick", "quick-mixed", "standard", "standard-mixed"]
+    assert {name: p.id for name, p in PROTOCOLS.items()} == {name: f"{name}@1" for name in names}
 
 
 @pytest.mark.parametrize(
@@ -143,6 +149,8 @@ def test_finding():
     assert find_protocol("quick", "fixed") is QUICK
     assert find_protocol("quick", "mixed") is QUICK_MIXED
     assert find_protocol("quick-mixed", "fixed") is QUICK
+    assert find_protocol("standard", "mixed") is STANDARD_MIXED
+    assert find_protocol("standard-mixed", "fixed") is STANDARD
 
 
 @pytest.mark.parametrize(

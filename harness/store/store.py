@@ -20,6 +20,7 @@ from harness.store.schema import (
     cards,
     live,
     points,
+    protocols,
     provenances,
     runs,
     scores,
@@ -27,6 +28,11 @@ from harness.store.schema import (
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_TRIAL = (
+    *("repetition", "lr", "gap", "hidden_size", "outcome", "cell_parameters", "state_floats"),
+    *("updates_to_solve", "seconds"),
+)
 
 
 class Store:
@@ -207,6 +213,39 @@ class Store:
             asked = frame(connection, chosen.add_columns(*columns, runs.c.outcome).order_by(runs.c.id))
             return asked.merge(frame(connection, counted), on="run")
 
+    def trials(self, *, tasks: Sequence[str], protocol: str) -> "pd.DataFrame":
+        """A row per run as a board sees it: what was asked, what it took, on which device, and `validation`,
+        its mean accuracy over the trained gaps, chance if it failed. The database adds the counts up.
+
+        tasks, protocol: canonical ids
+        """
+        chosen = visible(tasks, protocol)
+        right = sa.func.coalesce(scores.c.n_correct * sa.literal(1.0) / scores.c.n, scores.c.chance)
+        means = (
+            sa.select(scores.c.run_id, sa.func.avg(right).label("validation"))
+            .where(scores.c.split == "validation", sa.not_(scores.c.extrapolated))
+            .where(scores.c.run_id.in_(chosen.with_only_columns(runs.c.id)))
+            .group_by(scores.c.run_id)
+        )
+        columns = [runs.c[name] for name in (*_TRIAL, "provenance_id")]
+        contents = sa.select(provenances.c.id, provenances.c.content)
+        with self.database.transaction() as connection:
+            found = frame(connection, chosen.add_columns(*columns).order_by(runs.c.id))
+            reached = frame(connection, means)
+            device = {row.id: row.content.get("device") for row in connection.execute(contents)}
+        found["device"] = found.pop("provenance_id").map(device)
+        found["validation"] = found["run"].map(reached.set_index("run_id")["validation"])
+        return found
+
+    def tested(self, run_ids: Iterable[int]) -> "pd.DataFrame":
+        """The test scores of these runs, a row per gap: run, gap, n, n_correct, chance."""
+        columns = [scores.c[name] for name in ("gap", "n", "n_correct", "chance")]
+        query = sa.select(scores.c.run_id.label("run"), *columns).where(
+            scores.c.split == "test", self.database.among(scores.c.run_id, map(int, run_ids))
+        )
+        with self.database.transaction() as connection:
+            return frame(connection, query)
+
     def learning(self, run_ids: Iterable[int]) -> "pd.DataFrame":
         """The learning curves of these runs, a row per Point: run, update, loss, accuracy."""
         query = (
@@ -251,6 +290,12 @@ class Store:
         if row is None:
             return None
         return Card(row.kind, row.card, row.version, row.name, row.docstring, row.source, row.options)
+
+    def protocol(self, id: str) -> dict[str, Any] | None:
+        """All that a protocol's id stands for, as it was recorded; None where there are no runs under it."""
+        with self.database.transaction() as connection:
+            content = connection.scalar(sa.select(protocols.c.content).where(protocols.c.protocol == id))
+        return None if content is None else dict(content)
 
     def entries(self) -> "pd.DataFrame":
         """The distinct combinations of cell, task, protocol and division of which there are runs."""
