@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness import stats
-from harness.protocol import PROTOCOLS, Protocol
+from harness.protocol import PROTOCOLS, QUICK, QUICK_MIXED, STANDARD, STANDARD_MIXED, Protocol
 from harness.registry import SUITE, find_task, suite, suite_id
 from harness.store import Store
 
@@ -47,13 +47,12 @@ class Board:
         return found
 
     def table(self) -> "pd.DataFrame":
-        """The rows with a column for each task's gap-AUC, and without curves: as a file of rows can have it."""
+        """The rows with a column for each task's gap-AUC and without curves, as a file has them."""
         import pandas as pd
 
-        areas = pd.DataFrame(
-            self.rows["gap_auc"].tolist(), index=self.rows.index, columns=list(self.terms.tasks)
-        )
-        flat = self.rows.drop(columns=["gap_auc", "curve"]).assign(missing=self.rows["missing"].map(" ".join))
+        rows, tasks = self.rows, list(self.terms.tasks)
+        areas = pd.DataFrame(rows["gap_auc"].tolist(), index=rows.index, columns=tasks)
+        flat = rows.drop(columns=["gap_auc", "curve"]).assign(missing=rows["missing"].map(" ".join))
         for number, (name, value) in enumerate(self.place.items()):
             flat.insert(number, name, value)
         return flat.join(areas.add_prefix("gap_auc "))
@@ -87,9 +86,9 @@ def protocols(store: Store, cells: Iterable[str] = ()) -> list[str]:
     held = held[held["protocol"].str.partition("[")[0].isin(current)]
     for cell in cells:
         held = held[held["protocol"].isin(held.loc[held["cell"] == cell, "protocol"])]
-    names = list(PROTOCOLS)
+    names = [p.name for p in (STANDARD, STANDARD_MIXED, QUICK, QUICK_MIXED)]
     order = {
-        protocol: (-number, "[" in protocol, -names.index(protocol.partition("@")[0]), protocol)
+        protocol: (-number, "[" in protocol, names.index(protocol.partition("@")[0]), protocol)
         for protocol, number in held["protocol"].value_counts().items()
     }
     return sorted(order, key=order.__getitem__)

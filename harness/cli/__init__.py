@@ -12,7 +12,9 @@ COMMANDS = {
     "cells": "List the cells.",
     "tasks": "List the tasks.",
     "show": "Print samples of a task, roles marked.",
+    "board": "Print the leaderboard.",
     "curves": "Print and plot accuracy against gap.",
+    "compare": "Compare two cells, task by task.",
     "dashboard": "Open the dashboard in a browser.",
     "db": "Look after the store of results.",
 }

@@ -10,22 +10,9 @@ import synthetic
 from rich.cells import cell_len
 
 from harness import stats
-from harness.cli import _terminal, main
+from harness.cli import _terminal
 from harness.protocol import QUICK, QUICK_MIXED
 from harness.store import Store
-
-
-@pytest.fixture
-def harness(monkeypatch, capsys):
-    """`harness(*arguments)`: exit code, standard output and standard error of the command."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["harness", *arguments])
-        with pytest.raises(SystemExit) as exit:
-            main()
-        return exit.value.code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture(scope="module")
