@@ -83,7 +83,7 @@ def protocols(store: Store, cells: Iterable[str] = ()) -> list[str]:
     held = store.entries()
     held = held[held["task"].isin(_tasks(SUITE))]
     current = {f"{p.name}@{p.version}" for p in PROTOCOLS.values()}
-    held = held[held["protocol"].str.partition("[")[0].isin(current)]
+    held = held[held["protocol"].map(lambda protocol: protocol.partition("[")[0]).isin(current)]
     for cell in cells:
         held = held[held["protocol"].isin(held.loc[held["cell"] == cell, "protocol"])]
     names = [p.name for p in (STANDARD, STANDARD_MIXED, QUICK, QUICK_MIXED)]

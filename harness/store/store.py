@@ -1,7 +1,7 @@
 """The store of what was measured."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 import sqlalchemy as sa
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from harness.errors import UserError
 from harness.store.database import Database
 from harness.store.life import FAILURES, outcome_of
+from harness.store.moving import Recorded, add, recorded
 from harness.store.reading import NAMES, frame, visible
 from harness.store.recording import insert, record_run
 from harness.store.records import AttemptOutcome, Card, RunRequest, RunResult
@@ -146,6 +147,19 @@ class Store:
                 if r.protocol != protocol[0]:
                     raise ValueError(f"a run under {r.protocol} cannot be recorded under {protocol[0]}")
                 record_run(connection, attempt, result, cell, task, protocol[1])
+
+    def everything(self) -> Iterator[Recorded]:
+        """All runs that count, older versions of a cell too, in the order of their cell, task, protocol, …"""
+        with self.database.transaction() as connection:
+            yield from recorded(connection)
+
+    def add(self, records: Sequence[Recorded]) -> int:
+        """Take over runs of another store, all or none; how many. A run whose key is here stays as it is.
+
+        Those of a population make one attempt, which ended when the last of them was recorded.
+        """
+        with self.database.transaction(write=True) as connection:
+            return add(connection, records)
 
     def retract(self, run: int, reason: str) -> None:
         """Hide a run from every reader without deleting it. Raises UserError when there is none to hide."""
