@@ -75,12 +75,12 @@ def _random() -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(0))
 
 
-def protocols(store: Store, cells: Iterable[str] = ()) -> list[str]:
+def protocols(held: "pd.DataFrame", cells: Iterable[str] = ()) -> list[str]:
     """The ids of the protocols under which a board can be made, the one with most results first.
 
+    held: the store's entries
     cells: all of them are to have results under it
     """
-    held = store.entries()
     held = held[held["task"].isin(_tasks(SUITE))]
     current = {f"{p.name}@{p.version}" for p in PROTOCOLS.values()}
     held = held[held["protocol"].map(lambda protocol: protocol.partition("[")[0]).isin(current)]

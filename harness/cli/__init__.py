@@ -15,6 +15,7 @@ COMMANDS = {
     "board": "Print the leaderboard.",
     "curves": "Print and plot accuracy against gap.",
     "compare": "Compare two cells, task by task.",
+    "report": "Write the results as a page, and charts for papers.",
     "dashboard": "Open the dashboard in a browser.",
     "db": "Look after the store of results.",
 }

@@ -39,8 +39,8 @@ def command(protocol: str | None, db: str | None, as_json: bool, as_csv: bool) -
     one_format(as_json, as_csv)
     from harness.board import protocols, read
 
-    store, _ = opened(db)
-    offered = protocols(store)
+    store, held = opened(db)
+    offered = protocols(held)
     if not offered:
         raise UserError(
             "the store has no results on the suite: `harness run --cell all --task all` makes them"
@@ -63,6 +63,7 @@ def _show(board: "Board", others: list[str]) -> None:
 
     from harness.cli._terminal import printing, table
     from harness.colours import colour
+    from harness.stats import rank_text
 
     listed = board.rows[board.rows["status"] != "incomplete"]
     reached, took = _columns(board)
@@ -72,9 +73,9 @@ def _show(board: "Board", others: list[str]) -> None:
         for columns in ({**reached, **took},) if console.width >= _WIDE else (reached, took):
             made = table(columns, first=("rank", "tie"))
             for row in listed.itertuples():
-                tie = "–" if row.status == "unranked" else str(row.tie)
+                rank, tie = rank_text(row)
                 name = Text(row.cell, style=colour(row.cell))
-                made.add_row(rank_text(row), tie, name, *(text(row) for text in columns.values()))
+                made.add_row(rank, tie, name, *(text(row) for text in columns.values()))
             if len(listed):
                 console.print(made)
         for note in _notes(board, listed):
@@ -113,21 +114,13 @@ def _commands(board: "Board", listed: "pd.DataFrame", others: Sequence[str]) -> 
         yield f"Other boards, with --protocol: {', '.join(others)}"
 
 
-def rank_text(row: Any) -> str:
-    """The rank of a row of a board: `1`, `2–4`, with `*` where it is provisional, `–` where there is none."""
-    if row.status not in ("full", "provisional"):
-        return "–"
-    span = f"{row.best_rank}" if row.best_rank == row.worst_rank else f"{row.best_rank}–{row.worst_rank}"
-    return span + ("*" if row.status == "provisional" else "")
-
-
 def _columns(board: "Board") -> tuple[dict[str, Callable[[Any], Any]], dict[str, Callable[[Any], Any]]]:
     """What a row reached and what it took, by heading."""
     from rich.text import Text
 
     from harness.stats import horizon_text
 
-    smallest = [max(board.terms.gaps(task)[0] for task in board.terms.tasks)]
+    smallest = [board.terms.smallest]
     reached = {
         "score": lambda row: f"{row.score:.3f} [{row.low:.3f}, {row.high:.3f}]",
         "horizon": lambda row: horizon_text(row.horizon_gap, row.horizon_censored, smallest),

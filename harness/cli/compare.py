@@ -41,7 +41,7 @@ def command(
     first, second = (next(iter(chosen("cell", [cell], held["cell"]))) for cell in cells)
     if first == second:
         raise UserError(f"{first} is one cell: give another one to compare it with")
-    offered = protocols(store, (first, second))
+    offered = protocols(held, (first, second))
     if not offered:
         raise UserError(f"{first} and {second} have no results on the suite under the same protocol")
     asked = (

@@ -4,7 +4,7 @@ Pure functions of the store's frames. A failed run counts as chance; choosing a 
 counts only, and test counts of a rate that was not chosen enter nothing.
 """
 
-from harness.stats.board import FULL, Chosen, Standings, Terms, board, choose, measure, pair
+from harness.stats.board import FULL, Chosen, Standings, Terms, board, choose, measure, pair, rank_text
 from harness.stats.curves import (
     ENTRY,
     accuracy,
@@ -42,6 +42,7 @@ __all__ = [
     "normalised",
     "pair",
     "rank_ranges",
+    "rank_text",
     "rates_text",
     "select",
     "summary",

@@ -45,6 +45,11 @@ class Terms:
         """Every gap scored on any task, rising."""
         return tuple(sorted({gap for task in self.tasks for gap in self.gaps(task)}))
 
+    @property
+    def smallest(self) -> int:
+        """The largest of the tasks' smallest gaps: a horizon that is null lies below it on any task."""
+        return max(self.gaps(task)[0] for task in self.tasks)
+
     def command(self, cell: str, repetitions: int, tasks: Sequence[str] | None = None) -> str:
         """The command that makes an entry of the board, or as much of it as is on some of the tasks."""
         named = "--task all" if tasks is None else " ".join(f"--task {shlex.quote(t)}" for t in tasks)
@@ -190,6 +195,17 @@ def board(
     )
     rows = rows.loc[order.sort_values(["place", "under", "known", "cell"]).index]
     return rows.reset_index(drop=True)
+
+
+def rank_text(row: Any) -> tuple[str, str]:
+    """The rank of a row of a board and its tie group, as they are written.
+
+    `2–4`, with a star where it is provisional; a dash where there is none.
+    """
+    if row.status not in ("full", "provisional"):
+        return "–", "–"
+    span = f"{row.best_rank}" if row.best_rank == row.worst_rank else f"{row.best_rank}–{row.worst_rank}"
+    return span + ("*" if row.status == "provisional" else ""), f"{row.tie}"
 
 
 def pair(

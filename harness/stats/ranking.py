@@ -57,8 +57,9 @@ def compare(areas: ArrayLike, random: np.random.Generator) -> Compared:
         there = pairs[rows][..., both]
         difference[rows] = there.mean((1, 2))
         error[rows] = np.sqrt(_variances(there).sum(1)) / tasks
+        shares = _shares(draws[:, :, : len(both)])
         for block in np.array_split(np.arange(len(rows)), -(-len(rows) // _BLOCK)):
-            t = _resampled(there[block], draws[:, :, : len(both)])
+            t = _resampled(there[block], shares)
             first = np.flatnonzero(np.diff(board[rows[block]], prepend=-1))
             at = board[rows[block][first]]
             largest[:, at] = np.maximum(largest[:, at], np.maximum.reduceat(t, first, axis=1))
@@ -83,8 +84,8 @@ def compare_tasks(differences: ArrayLike, random: np.random.Generator) -> tuple[
         if len(there) < FEW:
             continue
         mean[row], error[row] = there.mean(), np.sqrt(_variances(there))
-        draws = random.random((RESAMPLES, 1, len(there)), dtype=np.float32)
-        largest = np.maximum(largest, _resampled(there[None, None], draws)[:, 0])
+        shares = _shares(random.random((RESAMPLES, 1, len(there)), dtype=np.float32))
+        largest = np.maximum(largest, _resampled(there[None, None], shares)[:, 0])
     critical = float(np.quantile(largest, LEVEL, method="higher"))
     return mean, error, np.inf if np.isneginf(critical) else critical
 
@@ -137,10 +138,21 @@ def _variances(values: Floats) -> Floats:
     return np.asarray(values.var(-1, ddof=1) / values.shape[-1])
 
 
-def _resampled(differences: Floats, draws: NDArray[np.float32]) -> NDArray[np.float32]:
+def _shares(draws: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The share (T, S, n) of each repetition in each resample.
+
+    draws: (S, T, n) uniform in [0, 1)
+    """
+    n = draws.shape[2]
+    drawn = (draws.swapaxes(0, 1) * n).astype(np.int8 if n < 128 else np.intp)  # (T, S, n)
+    counts = [(drawn == repetition).sum(2, dtype=np.float32) for repetition in range(n)]
+    return np.asarray(np.stack(counts, axis=2) / n, dtype=np.float32)
+
+
+def _resampled(differences: Floats, shares: NDArray[np.float32]) -> NDArray[np.float32]:
     """|t| (S, P) of each resample around the mean of the data.
 
-    differences: (P, T, n); draws: (S, T, n) uniform in [0, 1)
+    differences: (P, T, n); shares: (T, S, n)
 
     A resample of few distinct values can have next to no variance, and its t explodes. Its error is taken to
     be no smaller than one normal sample in a hundred would have it.
@@ -152,18 +164,18 @@ def _resampled(differences: Floats, draws: NDArray[np.float32]) -> NDArray[np.fl
     whole = variances.sum(1)
     with np.errstate(invalid="ignore"):
         freedom = np.where(whole > 0, whole**2 / (variances**2 / (n - 1)).sum(1), 1)
-    floor = (whole * chdtri(freedom, 0.99) / freedom).astype(np.float32)
+    floor = ((n - 1) * whole * chdtri(freedom, 0.99) / freedom).astype(np.float32)
     centred = (differences - differences.mean(-1, keepdims=True)).astype(np.float32)
-    drawn = (draws * n).astype(np.intp)
-    mean = np.zeros((len(draws), len(differences)), dtype=np.float32)
+    mean = np.zeros((shares.shape[1], len(differences)), dtype=np.float32)
     variance = np.zeros_like(mean)
-    for task in range(differences.shape[1]):
-        share = (drawn[:, task, :, None] == np.arange(n)).mean(1, dtype=np.float32)  # (S, n)
+    for task, share in enumerate(shares):
         m = share @ centred[:, task].T
         mean += m
-        variance += share @ np.square(centred[:, task]).T - np.square(m)
-    error = np.sqrt(np.maximum(variance / (n - 1), floor))
-    return np.divide(np.abs(mean), error, out=np.zeros_like(mean), where=error > 0)
+        variance += share @ np.square(centred[:, task]).T
+        variance -= np.square(m, out=m)
+    error = np.sqrt(np.maximum(variance, floor, out=variance), out=variance)
+    np.abs(mean, out=mean)
+    return np.divide(mean, error, out=mean, where=error > 0) * np.float32(np.sqrt(n - 1))
 
 
 def _each_way(

@@ -68,3 +68,14 @@ def test_end_to_end():
     assert [row["run"] for row in rows] == ["cold", "warm"]
     for row in rows:
         assert 0 < row["engine_seconds"] < row["workers"] * row["seconds"]
+
+
+@pytest.mark.slow
+def test_board():
+    rows = run("board.py", "--runs", "2000", "--scores", "20000", "--cells", "8", "--rounds", "1")
+    assert [row["protocol"] for row in rows] == ["standard@1", "standard-mixed@1"]
+    for row in rows:
+        assert row["runs"] == pytest.approx(2000, rel=0.2)
+        assert row["scores"] == pytest.approx(20000, rel=0.2)
+        assert 0 < row["cells"] <= 8
+        assert row["seconds"] > 0
