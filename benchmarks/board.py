@@ -5,6 +5,7 @@ give these numbers; of more than `--cells` of them the rest are runs of older so
 a board passes over. The time is that of the whole process, the fastest of a few.
 """
 
+import math
 import subprocess
 import sys
 import tempfile
@@ -93,15 +94,19 @@ class Maker:
 
 def make(store: Store, runs: int, scores: int, cells: int) -> None:
     """Fill an empty store."""
-    tasks = [find_task(name).id for name in suite()]
+    found = [find_task(name) for name in suite()]
+    tasks = [task.id for task in found]
     maker = Maker(store)
     maker.common(cells, tasks)
-    mixed = (scores - 2 * runs) / (2 * len(STANDARD_MIXED.gaps) - 2)  # runs that are scored at every gap
+    fixed, far = (sum(len(p.evaluated(t.min_gap)) for t in found) for p in (STANDARD, STANDARD_MIXED))
+    members = (
+        len(STANDARD.lr) * REPETITIONS
+    )  # of each, a mixed cell has a run per task, a fixed one per gap too
+    mixed_cells = (scores - 2 * runs) / (2 * members * (far - len(tasks)))
+    fixed_cells = (runs - mixed_cells * members * len(tasks)) / (members * fixed)
     plan = []
-    for number, (protocol, wanted) in enumerate({STANDARD: runs - mixed, STANDARD_MIXED: mixed}.items(), 1):
-        each = len(tasks) * len(protocol.lr) * REPETITIONS
-        each *= 1 if protocol.train == "mixed" else len(protocol.gaps)
-        plan += [(i < cells, i % cells, protocol, number) for i in range(round(wanted / each))]
+    for number, (protocol, many) in enumerate([(STANDARD, fixed_cells), (STANDARD_MIXED, mixed_cells)], 1):
+        plan += [(i < cells, i % cells, protocol, number) for i in range(math.ceil(many))]
     for newest, cell, protocol, number in sorted(plan, key=lambda entry: entry[0]):  # the newest last
         for place, task in enumerate(tasks, 2 * cells + 1):
             maker.entry(cell + 1 + newest * cells, place, task, protocol, number)

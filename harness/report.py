@@ -151,9 +151,12 @@ def _table(made: board.Board) -> str:
 
 
 def _commands(made: board.Board) -> str:
-    """What makes each row, and what completes those without a rank."""
+    """What makes each row, what completes those without a rank, and which of these are not in the table."""
+    short = [row.cell for row in made.rows.itertuples() if row.status == "incomplete"]
+    lacking = f"<p>Incomplete, and so not ranked: {escape(', '.join(short))}</p>" if short else ""
     lines = []
     for row in made.rows.itertuples():
         line = f"{row.cell}, {row.status}: {row.command}"
         lines.append(line + (f"\n    more: {row.completes}" if row.completes else ""))
-    return f"<details><summary>Commands</summary><pre>{escape(chr(10).join(lines))}</pre></details>"
+    text = escape("\n".join(lines))
+    return f"{lacking}<details><summary>Commands</summary><pre>{text}</pre></details>"

@@ -55,6 +55,10 @@ class TestReport:
         assert "<td>1*</td><td>1</td>" in page
         assert "harness run --cell gru --task all --protocol quick --gaps 2,32 --repetitions 5" in page
 
+    def test_incomplete_entries_are_named(self, made):
+        page = (made[0] / "report.html").read_text(encoding="utf-8")
+        assert page.count("Incomplete, and so not ranked: gru</p>") == (len(TASKS) > 1)
+
     def test_names_are_text_and_not_markup(self, made):
         page = (made[0] / "report.html").read_text(encoding="utf-8")
         assert "<b>x" not in page.split("<script>")[0]
