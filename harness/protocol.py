@@ -6,7 +6,8 @@ at every gap and beyond the maximum; can the cell hold what it has learned to lo
 """
 
 import math
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
@@ -110,23 +111,6 @@ class Protocol:
         u = float(Stream(task, "gaps", low, high, index).uniform(1)[0])
         return min(high, int(low * ((high + 1) / low) ** u))
 
-    @property
-    def flags(self) -> str:
-        """The options of `harness run` that mean this protocol.
-
-        >>> QUICK.vary(updates=500, gaps=(2, 128)).flags
-        '--protocol quick --gaps 2,128 --updates 500'
-        """
-        named = PROTOCOLS[self.name]
-        varied = [
-            name
-            for name in ("gaps", "updates", "lr", "hidden_size")
-            if getattr(self, name) != getattr(named, name)
-        ]
-        values = {name: spell(getattr(self, name)).replace("/", ",") for name in varied}
-        options = [f" --{name.replace('_', '-')} {value}" for name, value in values.items()]
-        return f"--protocol {self.name}{''.join(options)}"
-
     def content(self) -> dict[str, Any]:
         """Everything the id stands for, as plain data."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "repetitions"}
@@ -177,3 +161,16 @@ def find_protocol(name: str, train: str | None = None) -> Protocol:
     if train is not None and train != found.train:
         return PROTOCOLS[f"{id.name}-mixed" if train == "mixed" else id.name.removesuffix("-mixed")]
     return found
+
+
+def command(cell: str, tasks: Iterable[str], protocol: str, repetitions: int) -> str:
+    """The command that makes such results. protocol: a canonical id, varied or not
+
+    >>> command("gru", ["all"], "quick@1[gaps=2/128,updates=500]", 5)
+    'harness run --cell gru --task all --protocol quick --gaps 2,128 --updates 500 --repetitions 5'
+    """
+    id = Id.parse(protocol)
+    varied = {key.replace("_", "-"): value.replace("/", ",") for key, value in id.options.items()}
+    options = [("cell", cell), *(("task", task) for task in tasks), ("protocol", id.name), *varied.items()]
+    given = [f"--{key} {shlex.quote(value)}" for key, value in (*options, ("repetitions", f"{repetitions}"))]
+    return f"harness run {' '.join(given)}"

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.colours import colour
+from harness.protocol import command
 from harness.stats import failures, horizon_text, interval_name, rates_text
 
 if TYPE_CHECKING:
@@ -177,6 +178,9 @@ def _print_numbers(console: Console, points: "pd.DataFrame", summary: "pd.DataFr
         highlight=False,
     )
     console.print(took)
+    task, protocol = summary["task"].iloc[0], summary["protocol"].iloc[0]
+    made = command("CELL", [task], protocol, int(summary["repetitions"].max()))
+    console.print(f"made by: {made}", style="dim", highlight=False, markup=False, soft_wrap=True)
 
 
 def table(columns: Iterable[str], first: Iterable[str] = ("",)) -> Table:

@@ -59,7 +59,8 @@ def command(
         for entry in stats.entries(scores, runs):
             click.echo(json.dumps(entry))
     elif as_csv:
-        click.echo(stats.curves(scores).to_csv(index=False), nl=False)
+        made = stats.summary(scores, runs)[[*stats.ENTRY, "command"]]
+        click.echo(stats.curves(scores).merge(made, on=stats.ENTRY).to_csv(index=False), nl=False)
     else:
         from harness.cli._terminal import show
 

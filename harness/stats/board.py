@@ -5,7 +5,6 @@ rate and gap of each task. The score of a repetition is its mean gap-AUC over th
 mean over its repetitions.
 """
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.protocol import Protocol
+from harness.protocol import Protocol, command
 from harness.stats.measures import FEW, Floats, gap_auc, interval_of
 from harness.stats.ranking import compare, compare_tasks, rank_ranges, tie_groups
 
@@ -50,11 +49,9 @@ class Terms:
         """The largest of the tasks' smallest gaps: a horizon that is null lies below it on any task."""
         return max(self.gaps(task)[0] for task in self.tasks)
 
-    def command(self, cell: str, repetitions: int, tasks: Sequence[str] | None = None) -> str:
+    def command(self, cell: str, repetitions: int, tasks: Sequence[str] = ("all",)) -> str:
         """The command that makes an entry of the board, or as much of it as is on some of the tasks."""
-        named = "--task all" if tasks is None else " ".join(f"--task {shlex.quote(t)}" for t in tasks)
-        flags = f"{self.protocol.flags} --repetitions {repetitions}"
-        return f"harness run --cell {shlex.quote(cell)} {named} {flags}"
+        return command(cell, tasks, self.protocol.id, repetitions)
 
 
 class Chosen(NamedTuple):
@@ -173,21 +170,7 @@ def board(
         [task for task in terms.tasks if task not in known] if status == "incomplete" else []
         for status, known in zip(rows["status"], rows["gap_auc"], strict=True)
     ]
-    asked = trials.groupby(["cell", "hidden_size"])[["task", "repetition"]].agg(
-        {"task": set, "repetition": "max"}
-    )
-    commands = []
-    for number, row in enumerate(rows.itertuples()):
-        part = asked.loc[(row.cell, row.hidden_size)]
-        if row.status == "incomplete":
-            repetitions = part["repetition"] + 1
-            some = [task for task in terms.tasks if task in part["task"]]
-        else:
-            repetitions, some = np.flatnonzero(whole[number])[-1] + 1, None
-        most = max(FULL if row.status == "provisional" else FEW, terms.protocol.repetitions, repetitions)
-        completes = None if row.status == "full" else terms.command(row.cell, most)
-        commands.append((terms.command(row.cell, repetitions, some), completes))
-    rows["command"], rows["completes"] = zip(*commands, strict=True) if commands else ([], [])
+    rows["command"], rows["completes"] = _commands(rows, standings, trials, terms)
     order = rows.assign(
         place=rows["status"].map(dict(zip(STATUSES, (0, 0, 1, 2), strict=True))),
         known=-rows["gap_auc"].map(len),
@@ -230,7 +213,8 @@ def pair(
     overall = compare(x, random)
     half = float(overall.critical * overall.error[0, 1])
     rows.append({"task": None} | _difference(whole[:, np.isfinite(whole).all(0)], half))
-    return pd.DataFrame(rows)
+    columns = ["task", "repetitions", "first", "second", "difference", "low", "high", "better"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _difference(both: Floats, half: float) -> dict[str, Any]:
@@ -316,7 +300,7 @@ def _costs(trials: "pd.DataFrame") -> "pd.DataFrame":
         runs=("run", "size"),
         failed=("failed", "sum"),
         seconds=("seconds", "sum"),
-        device=("device", lambda devices: " and ".join(sorted(set(devices)))),
+        device=("device", lambda devices: " and ".join(sorted(set(devices.dropna())))),
     )
 
 
@@ -350,6 +334,26 @@ def _by_gap(standings: Standings, terms: Terms) -> list[dict[int, float]]:
         {g: float(m) for g, m in zip(terms.all_gaps, row, strict=True) if g in named and m == m}
         for row in means
     ]
+
+
+def _commands(
+    rows: "pd.DataFrame", standings: Standings, trials: "pd.DataFrame", terms: Terms
+) -> tuple[list[str], list[str | None]]:
+    """What makes each entry as it is, and what makes more of it."""
+    asked = trials.groupby(["cell", "hidden_size"])[["task", "repetition"]].agg(
+        {"task": set, "repetition": "max"}
+    )
+    commands, completes = [], []
+    for row, whole in zip(rows.itertuples(), standings.whole, strict=True):
+        if row.status == "incomplete":
+            part = asked.loc[(row.cell, row.hidden_size)]
+            last, some = part["repetition"], [task for task in terms.tasks if task in part["task"]]
+        else:
+            last, some = np.flatnonzero(whole)[-1], ["all"]
+        wanted = max(FULL if row.status == "provisional" else FEW, terms.protocol.repetitions, last + 1)
+        commands.append(terms.command(row.cell, last + 1, some))
+        completes.append(None if row.status == "full" else terms.command(row.cell, wanted))
+    return commands, completes
 
 
 def _mean(values: Floats, axis: int) -> Floats:

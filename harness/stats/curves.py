@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.protocol import command
 from harness.stats.measures import gap_auc, interval, interval_of
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def summary(scores: "pd.DataFrame", runs: "pd.DataFrame") -> "pd.DataFrame":
     Columns: those of an entry; lr, a number, or a dict by gap where a model was trained for every gap;
     repetitions, of all its gaps; gap_auc, gap_auc_low, gap_auc_high over these; gap_auc_trained and
     gap_auc_extrapolated, the parts on either side of the largest trained gap, where some gaps lie beyond it;
-    horizon_gap, horizon_censored; and, over all rates, runs, failed, seconds, cell_parameters, state_floats.
+    horizon_gap, horizon_censored; over all rates, runs, failed, seconds, cell_parameters, state_floats; and
+    command, which makes the entry.
     """
     test = _tested(scores)
     cost = runs.assign(failed=runs["outcome"] != "finished").groupby(ENTRY, as_index=False)
@@ -68,7 +70,12 @@ def summary(scores: "pd.DataFrame", runs: "pd.DataFrame") -> "pd.DataFrame":
         seconds=("seconds", "sum"),
         cell_parameters=("cell_parameters", "first"),
         state_floats=("state_floats", "first"),
+        last=("repetition", "max"),
     )
+    costs["command"] = [
+        command(row.cell, [row.task], row.protocol, row.last + 1) for row in costs.itertuples()
+    ]
+    del costs["last"]
     return _areas(test).merge(_horizons(_curves(test)), on=ENTRY).merge(costs, on=ENTRY)
 
 
@@ -93,6 +100,7 @@ def entries(scores: "pd.DataFrame", runs: "pd.DataFrame") -> list[dict[str, Any]
                     "records"
                 )
             }
+            | {"command": row["command"]}
         )
     return found
 

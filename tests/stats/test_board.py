@@ -217,3 +217,10 @@ class TestPair:
         table = read(store).compare("gru", "rnn")
         assert table["repetitions"].tolist() == [5, 0, 0]
         assert table["difference"].isna().tolist() == [False, True, True]
+
+    def test_cells_that_share_nothing(self, store):
+        record(store, "gru", range(5), SHORT, tasks=["nl-birthplace@1"])
+        record(store, "rnn", range(5), SHORT, tasks=["gap-copy@1"])
+        table = read(store, SHORT).compare("gru", "rnn")
+        assert table["repetitions"].tolist() == [0, 0, 0]
+        assert table[["difference", "low", "better"]].isna().all(axis=None)

@@ -241,6 +241,7 @@ class TestEntries:
             "cell_parameters": 7900, "state_floats": 40, "lr": {"2": 0.003, "4": 0.01},
             "repetitions": 2, "runs": 8, "failed": 0, "seconds": 12.0, "gap_auc": 0,
             "horizon": {"gap": 2, "censored": False}, "curve": 0,
+            "command": "harness run --cell gru --task gap-copy@1 --protocol quick --repetitions 2",
         }  # fmt: skip
         assert set(entry["gap_auc"]) == {"value", "low", "high"}
         assert [point["gap"] for point in entry["curve"]] == [2, 4]
