@@ -127,10 +127,7 @@ def measure(chosen: Chosen, tested: "pd.DataFrame", terms: Terms) -> Standings:
     numbers, order = np.unique(chosen.runs, return_index=True)
     place = order[np.searchsorted(numbers, tested["run"])]
     c, t, _, r = np.unravel_index(place, chosen.runs.shape)
-    chance = tested["chance"].to_numpy()
-    right = (tested["n_correct"] / tested["n"]).to_numpy()
-    g = np.searchsorted(gaps, tested["gap"])
-    values[c, t, g, r] = np.where(np.isnan(right), 0, (right - chance) / (1 - chance))
+    values[c, t, np.searchsorted(gaps, tested["gap"]), r] = tested["reached"]
     areas = np.empty((cells, tasks, repetitions))
     for number, task in enumerate(terms.tasks):
         of = [gaps.index(gap) for gap in terms.gaps(task)]

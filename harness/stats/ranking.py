@@ -19,6 +19,8 @@ RESAMPLES = 1000
 LEVEL = 0.95
 _BLOCK = 256
 """Pairs resampled at once, so that they stay within the cache."""
+_AT_ONCE = 100
+"""Resamples in one product: so small that BLAS does not divide it among threads, which would take longer."""
 
 
 class Compared(NamedTuple):
@@ -166,16 +168,17 @@ def _resampled(differences: Floats, shares: NDArray[np.float32]) -> NDArray[np.f
         freedom = np.where(whole > 0, whole**2 / (variances**2 / (n - 1)).sum(1), 1)
     floor = ((n - 1) * whole * chdtri(freedom, 0.99) / freedom).astype(np.float32)
     centred = (differences - differences.mean(-1, keepdims=True)).astype(np.float32)
-    mean = np.zeros((shares.shape[1], len(differences)), dtype=np.float32)
+    mean = np.zeros((len(shares[0]) // _AT_ONCE, _AT_ONCE, len(differences)), dtype=np.float32)
     variance = np.zeros_like(mean)
-    for task, share in enumerate(shares):
+    for task, share in enumerate(shares.reshape(len(shares), -1, _AT_ONCE, n)):
         m = share @ centred[:, task].T
         mean += m
         variance += share @ np.square(centred[:, task]).T
         variance -= np.square(m, out=m)
     error = np.sqrt(np.maximum(variance, floor, out=variance), out=variance)
     np.abs(mean, out=mean)
-    return np.divide(mean, error, out=mean, where=error > 0) * np.float32(np.sqrt(n - 1))
+    t = np.divide(mean, error, out=mean, where=error > 0) * np.float32(np.sqrt(n - 1))
+    return np.asarray(t.reshape(len(shares[0]), -1))
 
 
 def _each_way(

@@ -1,6 +1,8 @@
 """How runs get out of the tables."""
 
-from collections.abc import Iterable, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -64,11 +66,24 @@ def frame(connection: sa.Connection, query: sa.Select[Any]) -> "pd.DataFrame":
     """A query's rows as a frame whose types follow from its columns, not from what happens to be in them."""
     import pandas as pd
 
-    columns = query.selected_columns.items()
-    values = list(zip(*connection.execute(query), strict=True)) or [()] * len(columns)
-    return pd.DataFrame(
-        {name: pd.Series(v, dtype=_kind(c)) for (name, c), v in zip(columns, values, strict=True)}
-    )
+    columns = enumerate(query.selected_columns.items())
+    with _no_collection():
+        rows = connection.execute(query).all()
+        return pd.DataFrame(
+            {name: pd.Series([row[i] for row in rows], dtype=_kind(c)) for i, (name, c) in columns}
+        )
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the search for garbage, which goes through all rows again and again and finds none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _kind(column: Any) -> str:

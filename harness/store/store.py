@@ -228,23 +228,24 @@ class Store:
             return asked.merge(frame(connection, counted), on="run")
 
     def trials(self, *, tasks: Sequence[str], protocol: str) -> "pd.DataFrame":
-        """A row per run as a board sees it: what was asked, what it took, on which device, and `validation`,
-        its mean accuracy over the trained gaps, chance if it failed. The database adds the counts up.
+        """A row per run as a board sees it: cell, task, what was asked, what it took, on which device, and
+        `validation`, the mean accuracy over the trained gaps, chance if it failed.
 
         tasks, protocol: canonical ids
         """
         chosen = visible(tasks, protocol)
         right = sa.func.coalesce(scores.c.n_correct * sa.literal(1.0) / scores.c.n, scores.c.chance)
         means = (
-            sa.select(scores.c.run_id, sa.func.avg(right).label("validation"))
+            sa.select(scores.c.run_id, sa.func.avg(right, type_=sa.Double).label("validation"))
             .where(scores.c.split == "validation", sa.not_(scores.c.extrapolated))
             .where(scores.c.run_id.in_(chosen.with_only_columns(runs.c.id)))
             .group_by(scores.c.run_id)
         )
-        columns = [runs.c[name] for name in (*_TRIAL, "provenance_id")]
+        names = [column for column in NAMES if column.name in ("cell", "task")]
+        columns = [runs.c.id.label("run"), *names, *(runs.c[name] for name in (*_TRIAL, "provenance_id"))]
         contents = sa.select(provenances.c.id, provenances.c.content)
         with self.database.transaction() as connection:
-            found = frame(connection, chosen.add_columns(*columns).order_by(runs.c.id))
+            found = frame(connection, chosen.with_only_columns(*columns).order_by(runs.c.id))
             reached = frame(connection, means)
             device = {row.id: row.content.get("device") for row in connection.execute(contents)}
         found["device"] = found.pop("provenance_id").map(device)
@@ -252,9 +253,12 @@ class Store:
         return found
 
     def tested(self, run_ids: Iterable[int]) -> "pd.DataFrame":
-        """The test scores of these runs, a row per gap: run, gap, n, n_correct, chance."""
-        columns = [scores.c[name] for name in ("gap", "n", "n_correct", "chance")]
-        query = sa.select(scores.c.run_id.label("run"), *columns).where(
+        """What these runs reached on test, a row per gap: run, gap, and `reached`, the normalised accuracy:
+        0 at chance, or if it failed, and 1 if perfect.
+        """
+        right = scores.c.n_correct * sa.literal(1.0) / scores.c.n
+        reached = sa.func.coalesce((right - scores.c.chance) / (1 - scores.c.chance), 0.0).label("reached")
+        query = sa.select(scores.c.run_id.label("run"), scores.c.gap, reached).where(
             scores.c.split == "test", self.database.among(scores.c.run_id, map(int, run_ids))
         )
         with self.database.transaction() as connection:

@@ -24,19 +24,20 @@ TRUTHS = {
         random.normal(0.6, 0.05, shape) * (np.arange(shape[-2]) == 0)[:, None]
     ),
 }
-BOARDS = 1000
+BOARDS = 2500
+"""Of each kind; so many that 6 % is well beyond what a level of 5 % shows."""
 
 
 @pytest.mark.slow
 def test_equal_cells_are_seldom_told_apart_and_different_ones_are(capsys):
-    """Of 1,000 boards at most 6 % have a falsely separated pair; a clearly worse cell is seen to be."""
+    """At most 6 % of the boards of a kind have a falsely separated pair; a clearly worse cell is seen."""
     random = generator(30)
     lines, false, seen = [], [], []
     for repetitions in (5, 10):
         for cells, tasks in ((2, 1), (5, 1), (2, 8), (5, 8)):
             for truth, draw in TRUTHS.items():
                 areas = draw(random, (BOARDS, cells, tasks, repetitions))
-                worse = areas.copy()
+                worse = areas[:500].copy()
                 worse[:, 0] -= (5 if tasks == 1 else 2) * areas.std()
                 falsely = stats.compare(areas, generator(1)).better.any((1, 2)).mean()
                 found = stats.compare(worse, generator(1)).better[:, 1:, 0].all(1).mean()

@@ -287,7 +287,8 @@ def test_trials_have_the_mean_accuracy_on_validation_of_the_trained_gaps(store, 
     assert trials["validation"].tolist() == pytest.approx([0.7, 0.125])
     assert trials["device"].iloc[0] == "cuda"
     tested = store.tested(trials["run"])
-    assert tested.sort_values(["run", "gap"])["n_correct"].fillna(-1).tolist() == [1, 2, 3, -1, -1, -1]
+    expected = [(right / 1000 - 0.125) / 0.875 for right in (1, 2, 3)] + [0, 0, 0]
+    assert tested.sort_values(["run", "gap"])["reached"].tolist() == pytest.approx(expected)
     assert store.trials(tasks=["other@1"], protocol="quick-mixed@1").empty
 
 
