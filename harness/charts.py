@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 
 from harness.colours import look
-from harness.stats import FEW, interval_name
+from harness.stats import FEW, interval_name, rank_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,6 +91,34 @@ def panel(
         base.mark_point(filled=True, size=60, opacity=1).encode(y=y, shape=shape, tooltip=tooltip),
     ]
     return alt.layer(*layers).properties(width=width, height=height)
+
+
+def score_chart(rows: "pd.DataFrame", width: int = 420) -> alt.LayerChart | alt.FacetChart:
+    """The score of every cell that has one, with its interval: a line per cell, in the order of the board.
+
+    rows: of `harness.stats.board`
+    """
+    scored = rows[rows["score"].notna()]
+    frame = scored[["cell", "hidden_size", "score", "low", "high", "repetitions"]].assign(
+        rank=[rank_text(row)[0] for row in scored.itertuples()],
+        interval=scored["repetitions"].map(interval_name),
+    )
+    colour, shape = _looks(frame["cell"], legend=False)
+    base = alt.Chart(frame).encode(y=alt.Y("cell:N", title=None, sort=None, axis=alt.Axis(labelLimit=220)))
+    x = alt.Scale(domain=[0, 1])
+    tooltip = ["cell:N", "rank:N", *(alt.Tooltip(f"{n}:Q", format=".3f") for n in ("score", "low", "high"))]
+    return alt.layer(
+        base.mark_rule(strokeWidth=2, opacity=0.5).encode(
+            x=alt.X("low:Q", scale=x), x2="high:Q", color=colour
+        ),
+        base.mark_point(filled=True, size=80, opacity=1).encode(
+            x=alt.X("score:Q", title="score: mean gap-AUC", scale=x),
+            color=colour,
+            shape=shape,
+            tooltip=[*tooltip, alt.Tooltip("interval:N", title="low to high")],
+        ),
+        base.mark_text(color=GREY, align="left").encode(x=alt.value(width + 8), text="rank:N"),
+    ).properties(width=width, height=alt.Step(24), title=alt.Title("rank", anchor="end"))
 
 
 def learning_chart(checks: "pd.DataFrame", width: int | str = "container", height: int = 320) -> alt.Chart:

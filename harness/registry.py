@@ -284,11 +284,19 @@ def find_task(text: str) -> Task:
     return classes[id.name].from_id(id)
 
 
-@cache
 def suite(name: str = SUITE) -> tuple[str, ...]:
     """The ids of a suite's tasks, in order. A suite is a frozen list; `--task all` is the suite `core`."""
+    return tuple(_suite(name)["tasks"])
+
+
+def suite_id(name: str = SUITE) -> str:
+    """A suite's name and version: `core@1`."""
+    return f"{name}@{_suite(name)['version']}"
+
+
+@cache
+def _suite(name: str) -> dict[str, Any]:
     suites = {p.stem: p for p in (ROOT / "tasks").glob("*.toml")}
     if name not in suites:
         raise unknown("suite", name, suites)
-    content = tomllib.loads(suites[name].read_text(encoding="utf-8"))
-    return tuple(content["tasks"])
+    return tomllib.loads(suites[name].read_text(encoding="utf-8"))

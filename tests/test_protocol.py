@@ -1,3 +1,5 @@
+import json
+import shlex
 from collections import Counter
 from dataclasses import FrozenInstanceError
 from math import log, sqrt
@@ -7,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UserError
-from harness.protocol import PROTOCOLS, QUICK, QUICK_MIXED, find_protocol
+from harness.protocol import (
+    PROTOCOLS,
+    QUICK,
+    QUICK_MIXED,
+    STANDARD,
+    STANDARD_MIXED,
+    Protocol,
+    command,
+    find_protocol,
+)
 
 min_gaps = st.integers(0, 300)
 
@@ -23,12 +34,18 @@ def test_the_named_protocols_are_frozen():
     gaps = (2, 4, 8, 16, 32, 64, 128, 256)
     assert QUICK.content() == quick
     assert QUICK_MIXED.content() == quick | {"name": "quick-mixed", "train": "mixed", "gaps": gaps}
+    standard = quick | {
+        "name": "standard", "gaps": gaps, "max_gap": 256, "updates": 3000, "lr": (1e-3, 3e-3, 1e-2),
+        "budget": 32_000,
+    }  # fmt: skip
+    far = (*gaps, 512, 1024)
+    assert STANDARD.content() == standard
+    assert STANDARD_MIXED.content() == standard | {"name": "standard-mixed", "train": "mixed", "gaps": far}
+    assert [p.repetitions for p in PROTOCOLS.values()] == [2, 2, 10, 10]
     with pytest.raises(FrozenInstanceError):
         QUICK.updates = 2000
-    assert {name: p.id for name, p in PROTOCOLS.items()} == {
-        "quick": "quick@1",
-        "quick-mixed": "quick-mixed@1",
-    }
+    names = ["quick", "quick-mixed", "standard", "standard-mixed"]
+    assert {name: p.id for name, p in PROTOCOLS.items()} == {name: f"{name}@1" for name in names}
 
 
 @pytest.mark.parametrize(
@@ -48,6 +65,26 @@ def test_a_varied_protocol_is_called_what_it_is(changes, id):
     varied = QUICK.vary(**changes)
     assert varied.id == id
     assert (varied.content() == QUICK.content()) == (id == "quick@1")
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"gaps": (2, 7), "updates": 5, "lr": (0.003, 0.1), "hidden_size": 8}]
+)
+@pytest.mark.parametrize("named", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_a_command_asks_for_the_protocol_that_it_names(named, changes):
+    from harness.cli.run import command as run
+
+    varied = named.vary(**changes)
+    _, name, *arguments = shlex.split(command("gru", ["all"], varied.id, 3))
+    asked = run.make_context(name, arguments).params
+    given = {key: asked[key] for key in ("gaps", "updates", "lr", "hidden_size") if asked[key] is not None}
+    assert find_protocol(asked["protocol"], asked["train"]).vary(**given).id == varied.id
+    assert (asked["cells"], asked["tasks"], asked["repetitions"]) == (("gru",), ("all",), 3)
+
+
+def test_content_means_its_protocol_after_a_way_through_json():
+    for protocol in (*PROTOCOLS.values(), QUICK.vary(gaps=(2, 7), hidden_size=9)):
+        assert Protocol.of(json.loads(json.dumps(protocol.content()))) == protocol
 
 
 def test_division_follows_the_width():
@@ -143,6 +180,8 @@ def test_finding():
     assert find_protocol("quick", "fixed") is QUICK
     assert find_protocol("quick", "mixed") is QUICK_MIXED
     assert find_protocol("quick-mixed", "fixed") is QUICK
+    assert find_protocol("standard", "mixed") is STANDARD_MIXED
+    assert find_protocol("standard-mixed", "fixed") is STANDARD
 
 
 @pytest.mark.parametrize(

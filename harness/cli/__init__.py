@@ -14,7 +14,10 @@ COMMANDS = {
     "tasks": "List the tasks.",
     "show": "Print samples of a task, roles marked.",
     "check": "Check that tasks measure what they say.",
+    "board": "Print the leaderboard.",
     "curves": "Print and plot accuracy against gap.",
+    "compare": "Compare two cells, task by task.",
+    "report": "Write the results as a page, and charts for papers.",
     "dashboard": "Open the dashboard in a browser.",
     "db": "Look after the store of results.",
 }

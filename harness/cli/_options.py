@@ -5,6 +5,14 @@ from typing import Any
 
 import click
 
+from harness.errors import UserError
+
 db_option: Callable[..., Any] = click.option(
     "--db", metavar="URL", help="URL or file of the store.  [default: $HARNESS_DB, else results.db here]"
 )
+
+
+def one_format(as_json: bool, as_csv: bool) -> None:
+    """Raise UserError where a command is asked for both."""
+    if as_json and as_csv:
+        raise UserError("--json and --csv: give one of them")

@@ -3,6 +3,7 @@
 import string
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.colours import colour
+from harness.protocol import command
 from harness.registry import is_reference
 from harness.stats import failures, horizon_text, interval_name, rates_text
 
@@ -37,9 +39,8 @@ def show(
 
     points, summary: of `harness.stats`; runs: of the store; references: cells that are marked as such
     """
-    console = Console()
     by = ["task", "protocol", "division"]
-    with console.capture() as capture:
+    with printing() as console:
         for place, part in points.groupby(by):
             beside = summary.merge(part[by].drop_duplicates(), on=by)
             console.print(Text(" · ".join(place) + " division", style="bold"))
@@ -47,6 +48,14 @@ def show(
             _print_numbers(console, part, beside, references)
             _print_failures(console, runs.merge(part[by].drop_duplicates(), on=by))
             console.print()
+
+
+@contextmanager
+def printing() -> Iterator[Console]:
+    """A console that prints to standard output, no blanks at the ends of lines, in ASCII where it must be."""
+    console = Console()
+    with console.capture() as capture:
+        yield console
     text = "\n".join(line.rstrip() for line in capture.get().split("\n"))
     sys.stdout.write(text.translate(_ASCII) if console.options.ascii_only else text)
 
@@ -147,10 +156,10 @@ def _print_numbers(
     letters = _letters(points["cell"])
     interval = " or ".join(map(interval_name, sorted(set(summary["repetitions"]))))
     wide = console.width >= min(24, max(map(len, summary["cell"]))) + 6 * len(gaps) + 36
-    reached = _table(
+    reached = table(
         [*(f"{gap}{'*' if beyond else ''}" for gap, beyond in gaps["extrapolated"].items()), "AUC", "horizon"]
     )
-    took = _table(["H", "params", "state", "lr", "reps", "runs", "failed", "seconds"])
+    took = table(["H", "params", "state", "lr", "reps", "runs", "failed", "seconds"])
     for entry in summary.itertuples():
         shown = f"{entry.cell} (reference)" if entry.cell in references else entry.cell
         name = [Text(part, style=colour(entry.cell)) for part in (letters[entry.cell], shown)]
@@ -183,14 +192,18 @@ def _print_numbers(
         highlight=False,
     )
     console.print(took)
+    task, protocol = summary["task"].iloc[0], summary["protocol"].iloc[0]
+    made = command("CELL", [task], protocol, int(summary["repetitions"].max()))
+    console.print(f"made by: {made}", style="dim", highlight=False, markup=False, soft_wrap=True)
 
 
-def _table(columns: Iterable[str]) -> Table:
-    table = Table("", box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("cell", overflow="fold", min_width=12)
+def table(columns: Iterable[str], first: Iterable[str] = ("",)) -> Table:
+    """A table: columns before that of the cells, on the left, and columns of numbers after it."""
+    made = Table(*first, box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    made.add_column("cell", overflow="fold", min_width=12)
     for name in columns:
-        table.add_column(name, justify="right", overflow="fold")
-    return table
+        made.add_column(name, justify="right", overflow="fold")
+    return made
 
 
 def _print_failures(console: Console, runs: "pd.DataFrame") -> None:

@@ -1,16 +1,12 @@
 """`harness curves`."""
 
 import json
-from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli._options import db_option
-from harness.errors import UserError, unknown
-from harness.ids import Id
-
-if TYPE_CHECKING:
-    import pandas as pd
+from harness.cli._held import chosen, opened
+from harness.cli._options import db_option, one_format
+from harness.errors import UserError
 
 
 @click.command("curves")
@@ -38,23 +34,15 @@ def command(
       harness curves --task gap-copy
       harness curves --cell gru --cell lstm[layers=2] --protocol quick --csv
     """
-    if as_json and as_csv:
-        raise UserError("--json and --csv: give one of them")
+    one_format(as_json, as_csv)
     import pandas as pd
 
     from harness import stats
-    from harness.store import Store
 
-    store = Store.open(db, create=False)
-    held = store.entries()
-    if held.empty:
-        raise UserError(
-            f"{store.database.name} holds no results yet: "
-            "`harness run --cell gru --task gap-copy` makes the first"
-        )
+    store, held = opened(db)
     asked = {"cell": cells, "task": tasks, "protocol": protocols}
-    chosen = {column: _chosen(column, names, held[column]) for column, names in asked.items()}
-    for column, ids in chosen.items():
+    meant = {column: chosen(column, names, held[column]) for column, names in asked.items()}
+    for column, ids in meant.items():
         held = held[held[column].isin(ids)]
     if held.empty:
         raise UserError("the store has no results of these cells under these tasks and protocols")
@@ -71,28 +59,10 @@ def command(
         for entry in stats.entries(scores, runs):
             click.echo(json.dumps(entry))
     elif as_csv:
-        click.echo(stats.curves(scores).to_csv(index=False), nl=False)
+        made = stats.summary(scores, runs)[[*stats.ENTRY, "command"]]
+        click.echo(stats.curves(scores).merge(made, on=stats.ENTRY).to_csv(index=False), nl=False)
     else:
         from harness.cli._terminal import references_of, show
 
         references = references_of(store, scores["cell"])
         show(stats.curves(scores), stats.summary(scores, runs), runs, references)
-
-
-def _chosen(kind: str, asked: tuple[str, ...], held: "pd.Series[str]") -> set[str]:
-    """The ids held that are meant: one without a version means every version, but never other options."""
-    known = set(held)
-    chosen = set()
-    for text in asked:
-        wanted = Id.parse(text)
-        found = {
-            id
-            for id in known
-            if (other := Id.parse(id)).name == wanted.name
-            and other.options == wanted.options
-            and wanted.version in (None, other.version)
-        }
-        if not found:
-            raise unknown(f"{kind} in the store", text, known)
-        chosen |= found
-    return chosen if asked else known

@@ -1,10 +1,12 @@
 """`harness db`: look after the store of results."""
 
 import json
+from pathlib import Path
 
 import click
 
 from harness.cli._options import db_option
+from harness.errors import UserError
 from harness.store import Store
 from harness.store.database import Database
 from harness.store.schema import REVISION
@@ -73,3 +75,47 @@ def retract(run: int, reason: str, db: str | None) -> None:
     store = Store.open(db, create=False)
     store.retract(run, reason)
     click.echo(f"run {run} is retracted from {store.database.name}")
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@db_option
+def export(file: Path, db: str | None) -> None:
+    """Write the results into a file of JSON Lines, in a fixed order: fit for review, and for `import`.
+
+    Runs with their counts and learning curves, and what they refer to: cards, protocols, provenances. Runs
+    that are retracted, and attempts that failed, stay behind.
+
+    \b
+    Example: harness db export results.jsonl
+    """
+    from harness.exchange import export
+
+    store = Store.open(db, create=False)
+    try:
+        lines = export(store, file)
+    except OSError as error:
+        raise UserError(f"{file} cannot be written: {error.strerror}") from None
+    click.echo(f"{store.counts()['runs']:,} runs of {store.database.name} are in {file}, {lines:,} lines")
+
+
+@command.command("import")
+@click.argument("file")
+@db_option
+def import_(file: str, db: str | None) -> None:
+    """Read results from a file that `export` wrote; `reference` means those that come with the harness.
+
+    All of it is checked first: versions, hashes, tasks and counts. What is in the store stays as it is, and
+    what is in both is not taken twice.
+
+    \b
+    Examples:
+      harness db import results.jsonl
+      harness db import reference --db reference.db
+    """
+    from harness.exchange import read
+
+    records = read(file)  # before a store is made for them
+    store = Store.open(db)
+    new = store.add(records)
+    click.echo(f"{new:,} runs are new in {store.database.name}, {len(records) - new:,} were there")

@@ -1,6 +1,8 @@
 """How runs get out of the tables."""
 
-from collections.abc import Iterable
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -23,7 +25,7 @@ NAMES = (
 
 
 def visible(
-    task: str | None = None,
+    task: str | Sequence[str] | None = None,
     protocol: str | None = None,
     cells: Iterable[str] | None = None,
     keys: sa.ColumnElement[bool] | None = None,
@@ -37,11 +39,12 @@ def visible(
         .where(live, _newest() if keys is None else keys)
     )
     if task is not None:  # asked of the number, which is indexed
-        tasks = sa.select(cards.c.id).where(cards.c.kind == "task", cards.c.card == task)
+        named = [task] if isinstance(task, str) else list(task)
+        tasks = sa.select(cards.c.id).where(cards.c.kind == "task", cards.c.card.in_(named))
         query = query.where(runs.c.task_id.in_(tasks))
     if protocol is not None:
-        named = sa.select(protocols.c.id).where(protocols.c.protocol == protocol)
-        query = query.where(runs.c.protocol_id.in_(named))
+        under = sa.select(protocols.c.id).where(protocols.c.protocol == protocol)
+        query = query.where(runs.c.protocol_id.in_(under))
     if cells is not None:
         query = query.where(_cell.c.card.in_(list(cells)))
     return query
@@ -63,11 +66,24 @@ def frame(connection: sa.Connection, query: sa.Select[Any]) -> "pd.DataFrame":
     """A query's rows as a frame whose types follow from its columns, not from what happens to be in them."""
     import pandas as pd
 
-    rows = connection.execute(query).all()
     columns = enumerate(query.selected_columns.items())
-    return pd.DataFrame(
-        {name: pd.Series([row[i] for row in rows], dtype=_kind(c)) for i, (name, c) in columns}
-    )
+    with _no_collection():
+        rows = connection.execute(query).all()
+        return pd.DataFrame(
+            {name: pd.Series([row[i] for row in rows], dtype=_kind(c)) for i, (name, c) in columns}
+        )
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the search for garbage, which goes through all rows again and again and finds none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _kind(column: Any) -> str:

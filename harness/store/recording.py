@@ -24,8 +24,12 @@ def record_run(
     cell: Card,
     task: Card,
     protocol: Mapping[str, Any],
+    created: float | None = None,
 ) -> None:
-    """Insert a run with its scores and learning curve, unless there is one of its key."""
+    """Insert a run with its scores and learning curve, unless there is one of its key.
+
+    created: when it was recorded first, now if None
+    """
     request = result.request
     if connection.scalar(sa.select(runs.c.id).where(runs.c.key == request.key, live)) is not None:
         return
@@ -37,7 +41,7 @@ def record_run(
         "task_id": _card(connection, task),
         "protocol_id": _number(connection, protocols, content, "protocol"),
         "provenance_id": _provenance(connection, result.provenance),
-        "created": time.time(),
+        "created": time.time() if created is None else created,
     }
     row |= {name: getattr(request, name) for name in ASKED}
     row |= {name: getattr(result, name) for name in CAME_OUT}

@@ -1,7 +1,7 @@
 """The store of what was measured."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 import sqlalchemy as sa
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from harness.errors import UserError
 from harness.store.database import Database
 from harness.store.life import FAILURES, outcome_of
+from harness.store.moving import Recorded, add, recorded
 from harness.store.reading import NAMES, frame, visible
 from harness.store.recording import insert, record_run
 from harness.store.records import AttemptOutcome, Card, RunRequest, RunResult
@@ -20,6 +21,7 @@ from harness.store.schema import (
     cards,
     live,
     points,
+    protocols,
     provenances,
     runs,
     scores,
@@ -27,6 +29,11 @@ from harness.store.schema import (
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_TRIAL = (
+    *("repetition", "lr", "gap", "hidden_size", "outcome", "cell_parameters", "state_floats"),
+    *("updates_to_solve", "seconds"),
+)
 
 
 class Store:
@@ -141,6 +148,19 @@ class Store:
                     raise ValueError(f"a run under {r.protocol} cannot be recorded under {protocol[0]}")
                 record_run(connection, attempt, result, cell, task, protocol[1])
 
+    def everything(self) -> Iterator[Recorded]:
+        """All runs that count, older versions of a cell too, in the order of their cell, task, protocol, …"""
+        with self.database.transaction() as connection:
+            yield from recorded(connection)
+
+    def add(self, records: Sequence[Recorded]) -> int:
+        """Take over runs of another store, all or none; how many. A run whose key is here stays as it is.
+
+        Those of a population make one attempt, which ended when the last of them was recorded.
+        """
+        with self.database.transaction(write=True) as connection:
+            return add(connection, records)
+
     def retract(self, run: int, reason: str) -> None:
         """Hide a run from every reader without deleting it. Raises UserError when there is none to hide."""
         hidden = {"retracted": time.time(), "retraction": reason}
@@ -207,6 +227,43 @@ class Store:
             asked = frame(connection, chosen.add_columns(*columns, runs.c.outcome).order_by(runs.c.id))
             return asked.merge(frame(connection, counted), on="run")
 
+    def trials(self, *, tasks: Sequence[str], protocol: str) -> "pd.DataFrame":
+        """A row per run as a board sees it: cell, task, what was asked, what it took, on which device, and
+        `validation`, the mean accuracy over the trained gaps, chance if it failed.
+
+        tasks, protocol: canonical ids
+        """
+        chosen = visible(tasks, protocol)
+        right = sa.func.coalesce(scores.c.n_correct * sa.literal(1.0) / scores.c.n, scores.c.chance)
+        means = (
+            sa.select(scores.c.run_id, sa.func.avg(right, type_=sa.Double).label("validation"))
+            .where(scores.c.split == "validation", sa.not_(scores.c.extrapolated))
+            .where(scores.c.run_id.in_(chosen.with_only_columns(runs.c.id)))
+            .group_by(scores.c.run_id)
+        )
+        names = [column for column in NAMES if column.name in ("cell", "task")]
+        columns = [runs.c.id.label("run"), *names, *(runs.c[name] for name in (*_TRIAL, "provenance_id"))]
+        contents = sa.select(provenances.c.id, provenances.c.content)
+        with self.database.transaction() as connection:
+            found = frame(connection, chosen.with_only_columns(*columns).order_by(runs.c.id))
+            reached = frame(connection, means)
+            device = {row.id: row.content.get("device") for row in connection.execute(contents)}
+        found["device"] = found.pop("provenance_id").map(device)
+        found["validation"] = found["run"].map(reached.set_index("run_id")["validation"])
+        return found
+
+    def tested(self, run_ids: Iterable[int]) -> "pd.DataFrame":
+        """What these runs reached on test, a row per gap: run, gap, and `reached`, the normalised accuracy:
+        0 at chance, or if it failed, and 1 if perfect.
+        """
+        right = scores.c.n_correct * sa.literal(1.0) / scores.c.n
+        reached = sa.func.coalesce((right - scores.c.chance) / (1 - scores.c.chance), 0.0).label("reached")
+        query = sa.select(scores.c.run_id.label("run"), scores.c.gap, reached).where(
+            scores.c.split == "test", self.database.among(scores.c.run_id, map(int, run_ids))
+        )
+        with self.database.transaction() as connection:
+            return frame(connection, query)
+
     def learning(self, run_ids: Iterable[int]) -> "pd.DataFrame":
         """The learning curves of these runs, a row per Point: run, update, loss, accuracy."""
         query = (
@@ -251,6 +308,12 @@ class Store:
         if row is None:
             return None
         return Card(row.kind, row.card, row.version, row.name, row.docstring, row.source, row.options)
+
+    def protocol(self, id: str) -> dict[str, Any] | None:
+        """All that a protocol's id stands for, as it was recorded; None where there are no runs under it."""
+        with self.database.transaction() as connection:
+            content = connection.scalar(sa.select(protocols.c.content).where(protocols.c.protocol == id))
+        return None if content is None else dict(content)
 
     def entries(self) -> "pd.DataFrame":
         """The distinct combinations of cell, task, protocol and division of which there are runs."""

@@ -10,22 +10,9 @@ import synthetic
 from rich.cells import cell_len
 
 from harness import stats
-from harness.cli import _terminal, main
+from harness.cli import _terminal
 from harness.protocol import QUICK, QUICK_MIXED
 from harness.store import Store
-
-
-@pytest.fixture
-def harness(monkeypatch, capsys):
-    """`harness(*arguments)`: exit code, standard output and standard error of the command."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["harness", *arguments])
-        with pytest.raises(SystemExit) as exit:
-            main()
-        return exit.value.code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +50,10 @@ class TestCommand:
     def test_fits_the_terminal(self, harness, db, monkeypatch, width):
         monkeypatch.setenv("COLUMNS", str(width))
         _, out, _ = harness("curves", "--db", db)
-        assert max(map(cell_len, out.splitlines())) <= width
+        lines = out.splitlines()
+        commands = [line for line in lines if line.startswith("made by: harness run --cell CELL --task ")]
+        assert len(commands) == 5
+        assert max(cell_len(line) for line in lines if line not in commands) <= width
 
     def test_filters_repeat_and_a_name_means_no_other_options(self, harness, db):
         _, out, _ = harness(
@@ -87,7 +77,12 @@ class TestCommand:
     def test_csv_is_the_curves(self, harness, db):
         _, out, _ = harness("curves", "--db", db, "--cell", "gru", "--protocol", "quick", "--csv")
         scores = Store.open(db).scores(protocol="quick@1", cells=["gru"])
-        pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(out)), stats.curves(scores), check_dtype=False)
+        found = pd.read_csv(io.StringIO(out))
+        assert set(found.pop("command")) == {
+            f"harness run --cell gru --task {task} --protocol quick --repetitions 2"
+            for task in ("gap-copy@1", "nl-birthplace@1")
+        }
+        pd.testing.assert_frame_equal(found, stats.curves(scores), check_dtype=False)
 
     def test_shows_what_failed(self, harness, db):
         _, out, _ = harness("curves", "--db", db, "--protocol", "quick@1[updates=500]")

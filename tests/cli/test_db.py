@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import synthetic
 from click.testing import CliRunner
 
 from harness.cli.db import command
@@ -79,15 +80,40 @@ def test_retract(db):
         invoke("retract", "1", "--reason", "again", "--db", db)
 
 
+def test_export_and_import(tmp_path):
+    one, other, file = (str(tmp_path / name) for name in ("one.db", "other.db", "results.jsonl"))
+    synthetic.record(Store.open(one), "gru")
+    said = invoke("export", file, "--db", one)
+    assert said == f"24 runs of {one} are in {file}, {len(Path(file).read_text().splitlines())} lines\n"
+    assert invoke("import", file, "--db", other) == f"24 runs are new in {other}, 0 were there\n"
+    assert invoke("import", file, "--db", other) == f"0 runs are new in {other}, 24 were there\n"
+
+
+def test_a_file_that_is_refused_makes_no_store(tmp_path):
+    (tmp_path / "results.jsonl").write_text("[]\n")
+    with pytest.raises(UserError, match=r"results\.jsonl, line 1: "):
+        invoke("import", str(tmp_path / "results.jsonl"), "--db", str(tmp_path / "results.db"))
+    assert not (tmp_path / "results.db").exists()
+
+
+def test_what_cannot_be_written_is_said(tmp_path):
+    db = str(tmp_path / "one.db")
+    Store.open(db)
+    with pytest.raises(UserError, match="cannot be written: No such file"):
+        invoke("export", str(tmp_path / "no" / "file"), "--db", db)
+
+
 def test_retracting_makes_no_store(tmp_path):
     with pytest.raises(UserError, match="there is no store"):
         invoke("retract", "1", "--reason", "x", "--db", str(tmp_path / "results.db"))
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["where", "upgrade", "retract"])
+@pytest.mark.parametrize("name", ["where", "upgrade", "retract", "export", "import"])
 def test_every_help_has_an_example(name):
-    assert f"Example: harness db {name}" in invoke(name, "--help")
+    said = invoke(name, "--help")
+    assert "Example" in said
+    assert f"harness db {name} " in said or f"harness db {name}\n" in said
 
 
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path):

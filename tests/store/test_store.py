@@ -265,3 +265,34 @@ def test_runs_of_one_session_share_their_provenance(store, make, sql):
 def test_a_store_is_opened_again(store, url, make):
     make.record(store, make.result())
     assert Store.open(url).counts() == Store.open(url, create=False).counts() == store.counts()
+
+
+def test_trials_have_the_mean_accuracy_on_validation_of_the_trained_gaps(store, make):
+    request = make.request(gap=None, protocol="quick-mixed@1")
+    scores = [
+        Score(split, gap, 1000, right, 0.125, gap > 64)
+        for split, rights in {"validation": (900, 500, 100), "test": (1, 2, 3)}.items()
+        for gap, right in zip((2, 64, 128), rights, strict=True)
+    ]
+    failed = make.request(gap=None, protocol="quick-mixed@1", repetition=1)
+    lost = [score._replace(n_correct=None) for score in scores]
+    results = [
+        make.result(request, scores=scores, provenance={"device": "cuda"}),
+        make.result(failed, scores=lost, outcome="diverged", gap_auc=None),
+    ]
+    make.record(store, *results)
+    make.record(store, make.result(make.request(repetition=2)))
+    trials = store.trials(tasks=["gap-copy@1"], protocol="quick-mixed@1")
+    assert trials["repetition"].tolist() == [0, 1]
+    assert trials["validation"].tolist() == pytest.approx([0.7, 0.125])
+    assert trials["device"].iloc[0] == "cuda"
+    tested = store.tested(trials["run"])
+    expected = [(right / 1000 - 0.125) / 0.875 for right in (1, 2, 3)] + [0, 0, 0]
+    assert tested.sort_values(["run", "gap"])["reached"].tolist() == pytest.approx(expected)
+    assert store.trials(tasks=["other@1"], protocol="quick-mixed@1").empty
+
+
+def test_a_protocol_is_what_its_runs_were_recorded_under(store, make):
+    make.record(store, make.result())
+    assert store.protocol("quick@1") == {"updates": 1000}
+    assert store.protocol("quick@2") is None

@@ -1,14 +1,18 @@
 """Results as real ones look, made up: for tests of what reads the store."""
 
+import hashlib
 import math
 from collections.abc import Sequence
 
 from harness.protocol import QUICK, QUICK_MIXED, Protocol
+from harness.stats import gap_auc
 from harness.store import Card, Point, RunRequest, RunResult, Score, Store
 from harness.streams import Stream
 
 REACH = {"rnn": 5.0, "lstm": 38.0, "gru": 50.0, "depth-gated": 25.0, "clockwork": 14.0}
 """The gap at which a cell's accuracy has fallen halfway."""
+SOURCE = "class Cell: ...\n"
+VERSION = hashlib.sha256(SOURCE.encode()).hexdigest()[:12]
 
 
 def record(
@@ -21,6 +25,7 @@ def record(
     reach: float | None = None,
     chance: float = 0.125,
     min_gap: int = 0,
+    queries: int = 3,
     diverged: Sequence[tuple[int | None, float, int]] = (),
     only: Sequence[int] | None = None,
 ) -> None:
@@ -37,30 +42,33 @@ def record(
         for lr in protocol.lr:
             for repetition in repetitions:
                 request = RunRequest(
-                    cell=cell, cell_name=name, cell_version="0123456789ab", task=task, protocol=protocol.id,
+                    cell=cell, cell_name=name, cell_version=VERSION, task=task, protocol=protocol.id,
                     division=protocol.division, repetition=repetition, lr=lr, gap=gap,
                     hidden_size=protocol.hidden_size or 40, dtype="float32", numerics=1,
                 )  # fmt: skip
                 failed = (gap, lr, repetition) in diverged
-                results.append(
-                    _result(request, scored if gap is None else (gap,), protocol, reach, chance, failed)
-                )
+                at = scored if gap is None else (gap,)
+                results.append(_result(request, at, protocol, reach, chance, queries, failed))
         attempt = store.begin([result.request for result in results], owner="here:1:1")
         cards = [
-            Card("cell", cell, "0123456789ab", name, f"{name}: a cell.", "class Cell: ...\n", {}),
+            Card("cell", cell, VERSION, name, f"{name}: a cell.", SOURCE, {}),
             Card("task", task, "1", task.partition("@")[0], "A task.", "class Task: ...\n", {}),
         ]
         store.record(attempt, results, cards, (protocol.id, protocol.content()))
 
 
 def _result(
-    request: RunRequest, gaps: Sequence[int], protocol: Protocol, reach: float, chance: float, failed: bool
+    request: RunRequest,
+    gaps: Sequence[int],
+    protocol: Protocol,
+    reach: float,
+    chance: float,
+    queries: int,
+    failed: bool,
 ) -> RunResult:
     noise = Stream("synthetic", request.key)
-    n, far = (
-        3 * protocol.rows,
-        2.0 if request.gap is None else 1.0,
-    )  # what is held lasts longer than what is found
+    n = queries * protocol.rows
+    far = 2.0 if request.gap is None else 1.0  # what is held lasts longer than what is found
     scores = []
     for split in ("validation", "test"):
         for gap in gaps:
@@ -71,12 +79,16 @@ def _result(
             )
             right = round(n * (chance + (1 - chance) / (1 + math.exp(3 * octaves))))
             scores.append(Score(split, gap, n, None if failed else right, chance, protocol.extrapolated(gap)))
+    test = [score for score in scores if score.split == "test"]
+    accuracy = [chance if s.n_correct is None else s.n_correct / s.n for s in test]
+    area = float(gap_auc([s.gap for s in test], accuracy, chance))
     checks = range(32, protocol.updates + 1, 32)
     curve = [Point(u, 2.1 * math.exp(-u / 300), 1 - (1 - chance) * math.exp(-u / 300)) for u in checks]
     return RunResult(
         request=request, outcome="diverged" if failed else "finished", outcome_update=312 if failed else None,
-        reason=None, cell_parameters=7_920, state_floats=request.hidden_size,
-        updates=312 if failed else protocol.updates, updates_to_solve=None, gap_auc=0.5, seconds=1.25,
+        reason=None, cell_parameters=7_920, state_floats=request.hidden_size, seconds=1.25,
+        updates=312 if failed else protocol.updates, updates_to_solve=None,
+        gap_auc=None if math.isnan(area) else area,
         provenance={"device": "cpu", "torch": "2.11"},
         scores=scores, curve=[] if failed else curve,
     )  # fmt: skip

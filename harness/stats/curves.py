@@ -1,87 +1,23 @@
 """From counts to curves: selection of the learning rate, accuracy with its interval, gap-AUC and horizon.
 
-Pure functions of the store's frames. A failed run counts as chance; choosing sees validation counts only,
-and test counts of a rate that was not chosen enter nothing.
+Pure functions of the store's frames.
 """
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+
+from harness.protocol import command
+from harness.stats.measures import gap_auc, interval, interval_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Floats = NDArray[np.float64]
 
 ENTRY = ["cell", "task", "protocol", "division", "hidden_size"]
 """What makes an entry of a board; repetitions and learning rates lie within."""
 _CHOICE = [*ENTRY, "trained_gap"]
 """What one learning rate is chosen for: in a mixed protocol `trained_gap` is null."""
-FEW = 5
-"""With fewer repetitions than this there is no interval, only a range."""
-
-
-def normalised(accuracy: ArrayLike, chance: ArrayLike) -> Floats:
-    """Accuracy on a scale where 0 is chance and 1 is perfect.
-
-    >>> normalised([0.125, 1.0], 0.125).tolist()
-    [0.0, 1.0]
-    """
-    a, c = np.asarray(accuracy, dtype=float), np.asarray(chance, dtype=float)
-    return np.asarray((a - c) / (1 - c))
-
-
-def gap_auc(gaps: ArrayLike, accuracy: ArrayLike, chance: ArrayLike) -> Floats:
-    """The area under normalised accuracy over log2(gap), divided by its width: 0 is chance, 1 is perfect.
-
-    gaps (G,), all different; accuracy (..., G); chance broadcast against it; the areas (...). Gaps below 1
-    have no logarithm and are left out. A single gap is its own area; without any it is NaN.
-
-    >>> float(gap_auc([2, 4, 8], [1.0, 1.0, 0.125], 0.125))
-    0.75
-    """
-    gap = np.asarray(gaps, dtype=float)
-    order = [i for i in np.argsort(gap) if gap[i] >= 1]
-    x, y = np.log2(gap[order]), normalised(accuracy, chance)[..., order]
-    if len(x) < 2:
-        return np.asarray(y.mean(-1) if len(x) else np.full(y.shape[:-1], np.nan))
-    return np.asarray(((y[..., 1:] + y[..., :-1]) / 2 * np.diff(x)).sum(-1) / (x[-1] - x[0]))
-
-
-def interval(values: ArrayLike, chance: ArrayLike) -> tuple[Floats, Floats]:
-    """How sure the mean over repetitions is: values (..., n) to low and high (...).
-
-    From five repetitions on the 95 % interval of Student's t, below that the range of the repetitions. Both
-    are widened to hold the means that one repetition more would give, at `chance` or at 1, so that they are
-    never of zero width when all agree; and they lie within [0, 1].
-    """
-    x = np.asarray(values, dtype=float)
-    n = x.shape[-1]
-    return _interval(n, x.mean(-1), x.std(-1, ddof=1) if n > 1 else 0.0, x.min(-1), x.max(-1), chance)
-
-
-def _interval(
-    n: ArrayLike, mean: ArrayLike, std: ArrayLike, least: ArrayLike, most: ArrayLike, chance: ArrayLike
-) -> tuple[Floats, Floats]:
-    from scipy.special import stdtrit
-
-    n, mean, std, chance = (np.asarray(part, dtype=float) for part in (n, mean, std, chance))
-    half = stdtrit(np.maximum(n - 1, 1), 0.975) * std / np.sqrt(n)
-    low = np.minimum(np.where(n < FEW, least, mean - half), (n * mean + chance) / (n + 1))
-    high = np.maximum(np.where(n < FEW, most, mean + half), (n * mean + 1) / (n + 1))
-    # A normalised mean may lie below 0, where the interval then begins.
-    return np.clip(low, np.minimum(mean, 0), 1), np.clip(high, 0, 1)
-
-
-def interval_name(repetitions: int) -> str:
-    """What an interval over so many repetitions may be called.
-
-    >>> interval_name(10), interval_name(2)
-    ('95 % interval of 10', 'range of 2')
-    """
-    return f"95 % interval of {repetitions}" if repetitions >= FEW else f"range of {repetitions}"
 
 
 def accuracy(scores: "pd.DataFrame") -> "pd.Series[float]":
@@ -123,7 +59,8 @@ def summary(scores: "pd.DataFrame", runs: "pd.DataFrame") -> "pd.DataFrame":
     Columns: those of an entry; lr, a number, or a dict by gap where a model was trained for every gap;
     repetitions, of all its gaps; gap_auc, gap_auc_low, gap_auc_high over these; gap_auc_trained and
     gap_auc_extrapolated, the parts on either side of the largest trained gap, where some gaps lie beyond it;
-    horizon_gap, horizon_censored; and, over all rates, runs, failed, seconds, cell_parameters, state_floats.
+    horizon_gap, horizon_censored; over all rates, runs, failed, seconds, cell_parameters, state_floats; and
+    command, which makes the entry.
     """
     test = _tested(scores)
     cost = runs.assign(failed=runs["outcome"] != "finished").groupby(ENTRY, as_index=False)
@@ -133,7 +70,12 @@ def summary(scores: "pd.DataFrame", runs: "pd.DataFrame") -> "pd.DataFrame":
         seconds=("seconds", "sum"),
         cell_parameters=("cell_parameters", "first"),
         state_floats=("state_floats", "first"),
+        last=("repetition", "max"),
     )
+    costs["command"] = [
+        command(row.cell, [row.task], row.protocol, row.last + 1) for row in costs.itertuples()
+    ]
+    del costs["last"]
     return _areas(test).merge(_horizons(_curves(test)), on=ENTRY).merge(costs, on=ENTRY)
 
 
@@ -158,6 +100,7 @@ def entries(scores: "pd.DataFrame", runs: "pd.DataFrame") -> list[dict[str, Any]
                     "records"
                 )
             }
+            | {"command": row["command"]}
         )
     return found
 
@@ -221,7 +164,7 @@ def _curves(test: "pd.DataFrame") -> "pd.DataFrame":
     )
     std, least, most = (points.pop(name) for name in ("std", "least", "most"))
     n, mean, chance = points["repetitions"], points["accuracy"], points["chance"]
-    low, high = _interval(n, mean, std, least, most, chance)
+    low, high = interval_of(n, mean, std, least, most, chance)
     after = points.columns.get_loc("accuracy") + 1
     points.insert(after, "high", high)
     points.insert(after, "low", low)

@@ -1,0 +1,111 @@
+"""A board out of the store: which there are, and each with its standings."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness import stats
+from harness.protocol import PROTOCOLS, QUICK, QUICK_MIXED, STANDARD, STANDARD_MIXED, Protocol
+from harness.registry import SUITE, find_task, suite, suite_id
+from harness.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COSTS = ("cell_parameters", "state_floats", "runs", "failed", "seconds", "device", "updates_to_solve")
+
+
+@dataclass(frozen=True)
+class Board:
+    """The cells of a suite under one protocol."""
+
+    terms: stats.Terms
+    rows: "pd.DataFrame"
+    """A row per cell, of `harness.stats.board`."""
+    standings: stats.Standings
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The rows as plain data, ready for JSON."""
+        whole = self.rows.astype(object)
+        found = []
+        for row in whole.where(whole.notna(), None).to_dict("records"):
+            score = {"value": row["score"], "low": row["low"], "high": row["high"]}
+            if row["trained"] is not None:
+                score |= {name: row[name] for name in ("trained", "extrapolated")}
+            found.append(
+                self.place
+                | {name: row[name] for name in ("cell", "hidden_size", "status")}
+                | {"rank": {"best": row["best_rank"], "worst": row["worst_rank"]}, "tie": row["tie"]}
+                | {"score": score}
+                | {"horizon": {"gap": row["horizon_gap"], "censored": row["horizon_censored"]}}
+                | {name: row[name] for name in ("repetitions", *_COSTS, "gap_auc")}
+                | {"curve": {str(gap): value for gap, value in row["curve"].items()}}
+                | {name: row[name] for name in ("missing", "command", "completes")}
+            )
+        return found
+
+    def table(self) -> "pd.DataFrame":
+        """The rows with a column for each task's gap-AUC and without curves, as a file has them."""
+        import pandas as pd
+
+        rows, tasks = self.rows, list(self.terms.tasks)
+        areas = pd.DataFrame(rows["gap_auc"].tolist(), index=rows.index, columns=tasks)
+        flat = rows.drop(columns=["gap_auc", "curve"]).assign(missing=rows["missing"].map(" ".join))
+        for number, (name, value) in enumerate(self.place.items()):
+            flat.insert(number, name, value)
+        return flat.join(areas.add_prefix("gap_auc "))
+
+    @property
+    def place(self) -> dict[str, str]:
+        """What it is a board of."""
+        protocol = self.terms.protocol
+        return {"suite": self.terms.suite, "protocol": protocol.id, "division": protocol.division}
+
+    def compare(self, first: str, second: str) -> "pd.DataFrame":
+        """Two cells, compared as by `harness.stats.pair`; where one has several widths, its best."""
+        best = self.rows.drop_duplicates("cell").set_index("cell")["hidden_size"]
+        one, other = (self.standings.chosen.cells.index((cell, best[cell])) for cell in (first, second))
+        return stats.pair(self.standings, self.terms, one, other, _random())
+
+
+def _random() -> np.random.Generator:
+    """Always the same: the same results make the same board."""
+    return np.random.Generator(np.random.PCG64(0))
+
+
+def protocols(held: "pd.DataFrame", cells: Iterable[str] = ()) -> list[str]:
+    """The ids of the protocols under which a board can be made, the one with most results first.
+
+    held: the store's entries
+    cells: all of them are to have results under it
+    """
+    held = held[held["task"].isin(_tasks(SUITE))]
+    current = {f"{p.name}@{p.version}" for p in PROTOCOLS.values()}
+    held = held[held["protocol"].map(lambda protocol: protocol.partition("[")[0]).isin(current)]
+    for cell in cells:
+        held = held[held["protocol"].isin(held.loc[held["cell"] == cell, "protocol"])]
+    names = [p.name for p in (STANDARD, STANDARD_MIXED, QUICK, QUICK_MIXED)]
+    order = {
+        protocol: (-number, "[" in protocol, names.index(protocol.partition("@")[0]), protocol)
+        for protocol, number in held["protocol"].value_counts().items()
+    }
+    return sorted(order, key=order.__getitem__)
+
+
+def read(store: Store, protocol: str, name: str = SUITE) -> Board:
+    """The board of a suite under a protocol, by its canonical id; one of the ids that `protocols` gives."""
+    content = store.protocol(protocol)
+    assert content is not None, protocol
+    terms = stats.Terms(suite_id(name), Protocol.of(content), _tasks(name))
+    trials = store.trials(tasks=list(terms.tasks), protocol=protocol)
+    chosen = stats.choose(trials, terms)
+    tested = store.tested(chosen.runs[chosen.runs >= 0].tolist())
+    standings = stats.measure(chosen, tested, terms)
+    return Board(terms, stats.board(standings, trials, terms, _random()), standings)
+
+
+def _tasks(name: str) -> dict[str, int]:
+    """The canonical ids of a suite's tasks with their smallest gaps."""
+    return {task.id: task.min_gap for task in map(find_task, suite(name))}
