@@ -4,7 +4,7 @@ Letters: T time, B batch, D input features, H output features, G features of the
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,9 @@ class Cell(nn.Module):
     """D, the features of one input."""
     hidden_size: int
     """H, the features of one output."""
+    reference: ClassVar[bool] = False
+    """Whether it stands outside the comparison: its width is what a budget buys, as far as it buys any, but
+    tables show it as a reference. Written as `reference = True`, which is read off the file."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()

@@ -94,7 +94,8 @@ def state_floats(cell: Cell) -> int:
 def solve_width(spec: CellSpec, budget: int) -> int:
     """The largest admissible hidden size whose measured cell parameters do not exceed the budget.
 
-    Raises UserError when even the smallest does.
+    Frozen parameters count like others. When even the smallest size exceeds the budget, a reference has that
+    one; of other cells it is a UserError.
     """
 
     def parameters(width: int) -> int:
@@ -116,6 +117,8 @@ def solve_width(spec: CellSpec, budget: int) -> int:
             widths = widths[: middle + 1]
     if best == 0:
         smallest = next(islice(spec.widths(1, high), 1))
+        if spec.cls.reference:
+            return smallest
         raise UserError(
             f"cell {spec.id} has {parameters(smallest):,} parameters at its smallest width, "
             f"over the budget of {budget:,}"

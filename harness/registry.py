@@ -56,20 +56,32 @@ class CellFile:
     def summary(self) -> tuple[str, str]:
         """The first line of the cell's docstring and its options, `key=default`, read off the syntax."""
         try:
-            tree = ast.parse(self.source)
+            node = _public_class(self.source)
         except SyntaxError as error:
             return f"broken: line {error.lineno}: {error.msg}", ""
-        for node in tree.body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                doc = (ast.get_docstring(node) or "").partition("\n")[0]
-                inits = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
-                arguments = [
-                    (a.arg, d)
-                    for n in inits
-                    for a, d in zip(n.args.kwonlyargs, n.args.kw_defaults, strict=True)
-                ]
-                return doc, ", ".join(f"{name}={ast.unparse(d).strip(chr(39))}" for name, d in arguments if d)
-        return "no cell in it", ""
+        if node is None:
+            return "no cell in it", ""
+        doc = (ast.get_docstring(node) or "").partition("\n")[0]
+        inits = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
+        arguments = [
+            (a.arg, d) for n in inits for a, d in zip(n.args.kwonlyargs, n.args.kw_defaults, strict=True)
+        ]
+        return doc, ", ".join(f"{name}={ast.unparse(d).strip(chr(39))}" for name, d in arguments if d)
+
+
+def _public_class(source: str) -> ast.ClassDef | None:
+    """The syntax of the first public class of a cell's source. Raises SyntaxError."""
+    classes = (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef))
+    return next((node for node in classes if not node.name.startswith("_")), None)
+
+
+def is_reference(source: str) -> bool:
+    """Whether the cell of this source says `reference = True`, read off the syntax."""
+    try:
+        node = _public_class(source)
+    except SyntaxError:
+        return False
+    return node is not None and "reference = True" in map(ast.unparse, node.body)
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,15 @@ def test_the_smallest_width_that_is_too_wide_is_named():
         solve_width(GRU, 64)
 
 
+def test_of_a_reference_no_budget_is_asked():
+    class Outside(Sized):
+        reference = True
+
+    spec = CellSpec(replace(GRU.file), Outside, {"step": 8, "per_unit": 10})
+    assert solve_width(spec, 79) == 8
+    assert solve_width(spec, 400) == 40
+
+
 def test_a_cell_that_no_width_fills_is_named():
     with pytest.raises(UserError, match="admits no width whose parameters fit, or fill, a budget of 1,000"):
         solve_width(sized(per_unit=0), 1000)

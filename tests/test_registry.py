@@ -10,7 +10,7 @@ import pytest
 
 from harness.cell import Stack
 from harness.errors import UserError
-from harness.registry import ROOT, cell_files, find_cell, find_task, suite, task_classes
+from harness.registry import ROOT, cell_files, find_cell, find_task, is_reference, suite, task_classes
 
 CELL = '''
 import torch
@@ -120,6 +120,14 @@ def test_listing_runs_no_cell(write):
     assert files["raising"].summary() == ("Says what it hears.", "scale=1.0, deep=False")
     assert files["empty"].summary() == ("no cell in it", "")
     assert find_cell("gru").id == "gru"  # nor does a broken one stand in the way of another
+
+
+def test_a_reference_says_so_and_is_known_without_running_it():
+    assert [name for name, file in cell_files().items() if is_reference(file.source)] == ["reservoir"]
+    said = CELL.replace("    def __init__", "    reference = True\n\n    def __init__")
+    assert is_reference(said + "\nraise RuntimeError\n")
+    for other in (CELL, "x = 1\n", "def f(:\n", said.replace("True", "False")):
+        assert not is_reference(other)
 
 
 @pytest.mark.parametrize(

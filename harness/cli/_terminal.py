@@ -2,7 +2,7 @@
 
 import string
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.colours import colour
+from harness.registry import is_reference
 from harness.stats import failures, horizon_text, interval_name, rates_text
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from harness.store import Store
 
 HEIGHT = 17
 """Rows of a plot: a quarter of accuracy is four."""
@@ -27,10 +30,12 @@ _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 _ASCII = str.maketrans({"≥": ">=", "·": "-", "–": "-", "┊": ":", "│": "|", "└": "+", "─": "-", "┬": "+"})
 
 
-def show(points: "pd.DataFrame", summary: "pd.DataFrame", runs: "pd.DataFrame") -> None:
+def show(
+    points: "pd.DataFrame", summary: "pd.DataFrame", runs: "pd.DataFrame", references: Collection[str] = ()
+) -> None:
     """Print curves to standard output: for each task and protocol a plot, the numbers, and what failed.
 
-    points, summary: of `harness.stats`; runs: of the store
+    points, summary: of `harness.stats`; runs: of the store; references: cells that are marked as such
     """
     console = Console()
     by = ["task", "protocol", "division"]
@@ -39,11 +44,17 @@ def show(points: "pd.DataFrame", summary: "pd.DataFrame", runs: "pd.DataFrame") 
             beside = summary.merge(part[by].drop_duplicates(), on=by)
             console.print(Text(" · ".join(place) + " division", style="bold"))
             console.print(plot(part, min(console.width, 100), ascii_only=console.options.ascii_only))
-            _print_numbers(console, part, beside)
+            _print_numbers(console, part, beside, references)
             _print_failures(console, runs.merge(part[by].drop_duplicates(), on=by))
             console.print()
     text = "\n".join(line.rstrip() for line in capture.get().split("\n"))
     sys.stdout.write(text.translate(_ASCII) if console.options.ascii_only else text)
+
+
+def references_of(store: "Store", cells: Iterable[str]) -> set[str]:
+    """Those of the cells that say they are references, read off their sources in the store."""
+    cards = {cell: store.card("cell", cell) for cell in set(cells)}
+    return {cell for cell, card in cards.items() if card and is_reference(card.source)}
 
 
 def _letters(cells: Iterable[str]) -> dict[str, str]:
@@ -127,7 +138,9 @@ def _axis(column: dict[int, int], width: int) -> str:
     return f"{' ' * (_MARGIN - 1)}└{''.join(line)}\n{' ' * _MARGIN}{labels}\n{' ' * _MARGIN}{title}\n"
 
 
-def _print_numbers(console: Console, points: "pd.DataFrame", summary: "pd.DataFrame") -> None:
+def _print_numbers(
+    console: Console, points: "pd.DataFrame", summary: "pd.DataFrame", references: Collection[str]
+) -> None:
     """Accuracy by gap, a row per cell, with gap-AUC and horizon; then what was trained to get there."""
     gaps = points.drop_duplicates("gap").sort_values("gap").set_index("gap")
     accuracy = points.pivot(index=["cell", "hidden_size"], columns="gap", values="accuracy")
@@ -139,7 +152,8 @@ def _print_numbers(console: Console, points: "pd.DataFrame", summary: "pd.DataFr
     )
     took = _table(["H", "params", "state", "lr", "reps", "runs", "failed", "seconds"])
     for entry in summary.itertuples():
-        name = [Text(part, style=colour(entry.cell)) for part in (letters[entry.cell], entry.cell)]
+        shown = f"{entry.cell} (reference)" if entry.cell in references else entry.cell
+        name = [Text(part, style=colour(entry.cell)) for part in (letters[entry.cell], shown)]
         known = accuracy.loc[(entry.cell, entry.hidden_size)].dropna()
         values = [f"{known[gap]:.2f}" if gap in known else "–" for gap in gaps.index]
         area = "–" if np.isnan(entry.gap_auc) else f"{entry.gap_auc:.2f}"

@@ -4,13 +4,13 @@ import json
 
 import click
 
-from harness.registry import cell_files
+from harness.registry import cell_files, is_reference
 
 
 @click.command("cells")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def command(as_json: bool) -> None:
-    """List the cells, with their options and defaults.
+    """List the cells, with their options and defaults. A reference stands outside the comparison.
 
     \b
     Example: harness cells
@@ -23,6 +23,7 @@ def command(as_json: bool) -> None:
                 "cell": name,
                 "summary": summary,
                 "options": options,
+                "reference": is_reference(file.source),
                 "version": file.version,
                 "file": str(file.path),
             }

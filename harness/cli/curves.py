@@ -73,9 +73,10 @@ def command(
     elif as_csv:
         click.echo(stats.curves(scores).to_csv(index=False), nl=False)
     else:
-        from harness.cli._terminal import show
+        from harness.cli._terminal import references_of, show
 
-        show(stats.curves(scores), stats.summary(scores, runs), runs)
+        references = references_of(store, scores["cell"])
+        show(stats.curves(scores), stats.summary(scores, runs), runs, references)
 
 
 def _chosen(kind: str, asked: tuple[str, ...], held: "pd.Series[str]") -> set[str]:

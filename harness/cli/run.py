@@ -95,11 +95,12 @@ def command(cells: tuple[str, ...], tasks: tuple[str, ...], as_json: bool, **opt
             click.echo(json.dumps(row))
     else:
         from harness import stats
-        from harness.cli._terminal import show
+        from harness.cli._terminal import references_of, show
 
         scores, runs = results.scores(), results.runs()
         if len(scores):
-            show(stats.curves(scores), stats.summary(scores, runs), runs)
+            references = references_of(results.store, scores["cell"])
+            show(stats.curves(scores), stats.summary(scores, runs), runs, references)
     for line in results.unfinished:
         console.print(f"unfinished: {line}", soft_wrap=True, markup=False, highlight=False)
     if results.unfinished:

@@ -201,6 +201,12 @@ def test_the_table_and_the_plot_are_the_result_and_progress_is_not(cli):
     ]
 
 
+def test_a_reference_is_marked_as_such(cli):
+    out = cli(*GRU, "--cell", "reservoir", *SMALL).out
+    assert re.search(r"A +gru +\d", out)
+    assert len(re.findall(r"B +reservoir \(reference\) +\d", out)) == 2
+
+
 def test_a_crash_is_a_result_that_is_shown(cli, here, tmp_path):
     here.real = True
     path = plugin_cells.write(tmp_path, "raising")
