@@ -325,7 +325,7 @@ def test_the_curve_starts_at_the_smallest_gap_of_the_task(run, here):
 
 
 BAD = {
-    "cell": ({"cell": "gur"}, "unknown cell 'gur': did you mean gru?"),
+    "cell": ({"cell": "gruu"}, "unknown cell 'gruu': did you mean gru?"),
     "file": ({"cell": "no/such_cell.py"}, "there is no file no/such_cell.py"),
     "cell option": ({"cell": "gru[reset=never]"}, "option reset=never of gru: must be one of after, before"),
     "task": ({"task": "gap-cpoy"}, "unknown task 'gap-cpoy': did you mean gap-copy?"),

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""What several commands share."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,3 +8,11 @@ import click
 db_option: Callable[..., Any] = click.option(
     "--db", metavar="URL", help="URL or file of the store.  [default: $HARNESS_DB, else results.db here]"
 )
+
+
+def warn_of_problems() -> None:
+    """Say which registered cells and tasks cannot be used, a line each."""
+    from harness.registry import problems
+
+    for line in problems():
+        click.echo(f"harness: warning: {line}", err=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from harness.cli._options import warn_of_problems
 from harness.registry import suite, task_classes
 
 
@@ -12,6 +13,8 @@ from harness.registry import suite, task_classes
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def command(as_json: bool) -> None:
     """List the tasks: what each asks for, its chance level, smallest gap and options. * is in the suite.
+
+    They are the published ones, the files of `tasks/` here, and what installed packages add by entry points.
 
     \b
     Example: harness tasks
@@ -33,6 +36,7 @@ def command(as_json: bool) -> None:
                 "source": cls.source,
             }
         )
+    warn_of_problems()
     if as_json:
         for row in rows:
             click.echo(json.dumps(row))
