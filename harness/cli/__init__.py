@@ -11,6 +11,7 @@ COMMANDS = {
     "run": "Train and score cells on tasks.",
     "cells": "List the cells.",
     "tasks": "List the tasks.",
+    "new": "Begin a cell or a task.",
     "show": "Print samples of a task, roles marked.",
     "curves": "Print and plot accuracy against gap.",
     "dashboard": "Open the dashboard in a browser.",
