@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import UserError, unknown
+from harness.errors import BrokenFile, UserError, unknown
 from harness.ids import Id, signature_options, spell, typed
 from harness.registry.files import ROOT, SourceFile, digest, line_of
 from harness.registry.plugins import Plugin, plugins
@@ -73,13 +73,13 @@ class CellFile(SourceFile):
         return doc, ", ".join(f"{name}={ast.unparse(d).strip(chr(39))}" for name, d in arguments if d)
 
     def cell_class(self) -> "type[Cell]":
-        """The cell's class, imported. Raises UserError where that fails, or the file does not hold one."""
+        """The cell's class, imported. Raises BrokenFile where that fails, or the file does not hold one."""
         from harness.cell import Cell
 
         if self.plugin:
             cls = self.plugin.load()
             if not (isinstance(cls, type) and issubclass(cls, Cell)):
-                raise UserError(f"{self.name} of {self.plugin}: it names no subclass of harness.Cell")
+                raise BrokenFile(f"{self.name} of {self.plugin}: it names no subclass of harness.Cell")
             return cls
         module = self.load()
         cells = {
@@ -95,7 +95,7 @@ class CellFile(SourceFile):
         if len(public) != 1:
             here = ", ".join(public) or "none"
             way = f"; name one, as in {self.path.name}:{public[0]}" if public else ""
-            raise UserError(f"{self.path}: a file holds one subclass of harness.Cell, here are: {here}{way}")
+            raise BrokenFile(f"{self.path}: a file holds one subclass of harness.Cell, here are: {here}{way}")
         return cells[public[0]]
 
 
@@ -167,7 +167,9 @@ class CellSpec:
         except ValueError as error:
             raise UserError(f"cell {self.id}: {error}") from error
         except Exception as error:
-            where, first = line_of(error, self.file.path), str(error).strip().partition("\n")[0]
+            node = _class_node(self.file.source, self.cls.__name__)
+            where = line_of(error, self.file.path) or (node.lineno if node else 0)  # a call that does not fit
+            first = str(error).strip().partition("\n")[0]
             message = f"cell {self.id}: {self.file.path}:{where}: {type(error).__name__}: {first}"
             raise UserError(message) from error
 
@@ -230,7 +232,7 @@ def find_cell(text: str) -> CellSpec:
     else:
         id = Id.parse(text)
         if id.name in found.broken:
-            raise UserError(found.broken[id.name])
+            raise BrokenFile(found.broken[id.name])
         if id.name not in found.files:
             raise unknown("cell", id.name, found.files)
         file = found.files[id.name]

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
-from harness.errors import UserError
+from harness.errors import BrokenFile
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 """The folder that has `submissions/` and `tasks/`."""
@@ -64,12 +64,12 @@ class SourceFile:
         return digest(self.whole)
 
     def load(self) -> ModuleType:
-        """Its module, run once for each version. Raises UserError naming file and line when it fails.
+        """Its module, run once for each place and version. Raises BrokenFile with file and line if it fails.
 
         It is compiled from the source that the version is the hash of: an import could find a stale cache, or
         a file that was edited since.
         """
-        package = f"_harness_{self.path.stem}_{self.version}"
+        package = f"_harness_{self.path.stem}_{digest(f'{self.path} {self.whole}')}"
         if package not in sys.modules:
             sys.modules[package] = ModuleType(package)
             sys.modules[package].__path__ = []
@@ -90,7 +90,7 @@ class SourceFile:
         except Exception as error:
             del sys.modules[name], sys.modules[package]
             said = str(error).replace(package, "")
-            raise UserError(f"{path}:{line_of(error, path)}: {type(error).__name__}: {said}") from error
+            raise BrokenFile(f"{path}:{line_of(error, path)}: {type(error).__name__}: {said}") from error
         setattr(sys.modules[package], stem, module)
 
 

@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError
+from harness.errors import BrokenFile
 from harness.registry.files import line_of
 
 
@@ -41,7 +41,7 @@ class Plugin:
         return Path(spec.origin) if spec and spec.origin and spec.has_location else None
 
     def load(self) -> Any:
-        """What it names, imported. Raises UserError in one line when that fails."""
+        """What it names, imported. Raises BrokenFile in one line when that fails."""
         try:
             found = importlib.import_module(self.module)
             return getattr(found, self.attribute) if self.attribute else found
@@ -49,7 +49,7 @@ class Plugin:
             path, first = self.path(), str(error).strip().partition("\n")[0]
             line = line_of(error, path) if path else 0
             where = f"{path}:{line}: " if line else ""
-            raise UserError(f"{self.name} of {self}: {where}{type(error).__name__}: {first}") from error
+            raise BrokenFile(f"{self.name} of {self}: {where}{type(error).__name__}: {first}") from error
 
 
 def plugins(group: str) -> Iterator[Plugin]:
