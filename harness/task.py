@@ -4,8 +4,10 @@ Letters: T time, B batch, Q queries.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -110,6 +112,11 @@ class Task(ABC):
     """The paper the probe is taken from."""
     streaming: ClassVar[bool] = False
     """Whether each query has its own dependency, with the gap between the two."""
+    text: ClassVar[bool] = False
+    """Whether it is text, where neither the first nor the last word that names an answer may give it away."""
+
+    expected_failures: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """By the name of a conformance check, why this task has to fail it."""
 
     @property
     @abstractmethod
@@ -120,6 +127,15 @@ class Task(ABC):
     @abstractmethod
     def output(self) -> Classes | Real:
         """What a cell answers."""
+
+    @property
+    def candidates(self) -> NDArray[np.int64] | None:
+        """The token numbers of the classes (C,), in the order of their names, or None.
+
+        A task that has candidates is trained to predict every next token, the one after a query being
+        `candidates[target]`; its answer is the likeliest of the candidates. Else answers alone are trained.
+        """
+        return None
 
     @property
     def min_gap(self) -> int:
@@ -136,6 +152,10 @@ class Task(ABC):
 
         layout: the same for every repetition; what sets the length or the queries is drawn from it
         """
+
+    def sample_split(self, split: Split, stream: Stream, layout: Stream, gap: int, size: int) -> Batch:
+        """As `sample`; a task whose test is made of other things than its training writes this one too."""
+        return self.sample(stream, layout, gap, size)
 
     @abstractmethod
     def solve(self, batch: Batch) -> NDArray[Any]:
@@ -155,7 +175,8 @@ class Task(ABC):
             raise unknown("split", split, SPLITS)
         self.require(gap)
         stream = Stream(self.id, split, repetition, gap, index)
-        return self.sample(stream, Stream(self.id, split, "layout", gap, index), gap, size)
+        layout = Stream(self.id, split, "layout", gap, index)
+        return self.sample_split(split, stream, layout, gap, size)
 
     def require(self, gap: int) -> None:
         """Raise UserError when the gap is below `min_gap`."""

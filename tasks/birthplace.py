@@ -1,6 +1,5 @@
 """Where somebody was born, and so what they grew up speaking."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -11,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.streams import Ints, Stream
-from harness.task import Batch, Classes, Role, Tokens
+from harness.task import Batch, Classes, Role
 
-from ._english import Text, english, read_csv
+from ._english import Blank, Fixed, Part, Text, Vocabulary, compose, portion, read_csv
 
 # A birth is told in four parts and a full stop. Words in capitals are drawn.
 INTRODUCTION = ("a", "KIND", "named")  # with the option `pronoun` only
@@ -41,28 +40,6 @@ SPREAD = 60
 from the places of the births who will be asked about: right 0.62 of the time with 60, 0.75 with 30."""
 
 
-@dataclass(frozen=True)
-class _Vocabulary:
-    """The words of the probe, and what they are as indices into `words`.
-
-    names: (2, n) girls' and boys'
-    countries: (L, c) those of each language, all of them equally often
-    language: (V,) the language of a country, −1 for any other word
-    filler: words that stand in filler only
-    """
-
-    words: tuple[str, ...]
-    number: dict[str, int]
-    names: Ints
-    countries: Ints
-    language: Ints
-    filler: Ints
-
-    def numbers(self, words: Iterable[str]) -> Ints:
-        """The words as indices."""
-        return np.array([self.number[word] for word in words])
-
-
 @cache
 def _countries() -> dict[str, list[str]]:
     """The countries of each language."""
@@ -72,31 +49,27 @@ def _countries() -> dict[str, list[str]]:
     return countries
 
 
-@cache
-def _vocabulary() -> _Vocabulary:
-    people = read_csv("names.csv")
-    names = [[row["name"] for row in people if row["gender"] == gender] for gender in ("female", "male")]
-    countries = list(_countries().values())
-    width = lcm(*map(len, countries))
+class _Vocabulary(Vocabulary):
+    """The words of the probe, and what they are.
 
-    fixed = {word for word in (*BIRTH, *QUESTION, ",") if not word.isupper()}
-    own = fixed.union(PRONOUNS, *DRAWN.values(), *names, *countries)  # of births and questions
-    filler = english().words
-    words = (*filler, *sorted(own.difference(filler)))
-    number = {word: index for index, word in enumerate(words)}
-    by_language = np.array(
-        [[number[country] for country in each * (width // len(each))] for each in countries]
-    )
-    language = np.full(len(words), -1)
-    language[by_language] = np.arange(len(countries))[:, None]
-    return _Vocabulary(
-        words=words,
-        number=number,
-        names=np.array([[number[name] for name in each] for each in names]),
-        countries=by_language,
-        language=language,
-        filler=np.array([number[word] for word in filler if word not in own]),
-    )
+    names: (2, n) girls' and boys'
+    countries: (L, c) those of each language, all of them equally often
+    language: (V,) the language of a country, −1 for any other word
+    """
+
+    def __init__(self) -> None:
+        people, countries = read_csv("names.csv"), list(_countries().values())
+        names = [[row["name"] for row in people if row["gender"] == gender] for gender in ("female", "male")]
+        fixed = {word for word in (*BIRTH, *QUESTION, ",") if not word.isupper()}
+        super().__init__(fixed.union(PRONOUNS, *DRAWN.values(), *names, *countries))
+        width = lcm(*map(len, countries))
+        self.names = self.numbers(names)
+        self.countries = self.numbers([each * (width // len(each)) for each in countries])
+        self.language = np.full(len(self.words), -1)
+        self.language[self.countries] = np.arange(len(countries))[:, None]
+
+
+_vocabulary = cache(_Vocabulary)
 
 
 @dataclass(frozen=True)
@@ -125,9 +98,9 @@ class Birthplace(Text):
     pronoun: bool = False
 
     @property
-    def inputs(self) -> Tokens:
+    def vocabulary(self) -> _Vocabulary:
         """The words of the filler, then those that only births and questions use."""
-        return Tokens(_vocabulary().words)
+        return _vocabulary()
 
     @property
     def output(self) -> Classes:
@@ -153,7 +126,7 @@ class Birthplace(Text):
         """One of the languages but the other person's, who never has the same."""
         return 1 / (len(_countries()) - 1)
 
-    def sample(self, stream: Stream, layout: Stream, gap: int, size: int) -> Batch:
+    def sample_part(self, stream: Stream, layout: Stream, gap: int, size: int, part: Part) -> Batch:
         """Filler, birth, filler, birth, filler, question, with the cue at the same place in all rows."""
         v, rows = _vocabulary(), np.arange(size)
         languages, each = v.countries.shape
@@ -166,36 +139,28 @@ class Birthplace(Text):
         answer = stream.balanced(languages, size)
         other = (answer + 1 + stream.integers(languages - 1, size)) % languages
         countries = v.countries[np.where(is_asked, answer, other), stream.integers(each, (2, size))]
-        genders, names = self._people(stream, size)
+        genders, names = self._people(stream, size, part)
         births, kept = self._births(stream, np.array(forms), genders, names, countries)
+        roles = np.where(is_asked[..., None], Role.PREFIX, Role.DECOY) + np.zeros(births.shape, np.int8)
+        roles[..., len(INTRODUCTION) + len(HEAD) - 1][is_asked] = Role.CUE
 
+        cue = before + self._head
         lengths = kept.sum(axis=2)
         lead = np.where(is_asked[0], before, before - lengths[0] - between)
-        starts = np.stack([lead, lead + lengths[0] + between])
-        cue = before + self._head
-        inputs = np.full((size, cue + 1 + gap + 1), -1)
-        roles = np.repeat(
-            np.array([Role.PREFIX, Role.CUE, Role.FILLER, Role.QUESTION], np.int8),
-            [cue, 1, gap - len(QUESTION), 1 + len(QUESTION)],
+        rest = cue + 1 + gap - len(QUESTION) - lead - lengths[0] - between - lengths[1]
+        subject = (v.numbers(PRONOUNS)[genders] if self.pronoun else names)[asked, rows]
+        inputs, roles = compose(
+            stream,
+            part,
+            Blank(lead),
+            Fixed(births[0], kept[0], roles[0]),
+            Blank(between),
+            Fixed(births[1], kept[1], roles[1]),
+            Blank(rest),
+            Fixed(subject[:, None], role=Role.QUESTION),
+            Fixed(v.numbers(QUESTION), role=Role.QUESTION),
         )
-        roles = np.tile(roles, (size, 1))
-        for birth, keep, start, wanted in zip(births, kept, starts, is_asked, strict=True):
-            row, column = np.nonzero(keep)
-            t = start[row] + (np.cumsum(keep, axis=1) - 1)[row, column]
-            inputs[row, t] = birth[row, column]
-            roles[row[~wanted[row]], t[~wanted[row]]] = Role.DECOY
-        subject = v.numbers(PRONOUNS)[genders] if self.pronoun else names
-        inputs[:, -4] = subject[asked, rows]
-        inputs[:, -3:] = v.numbers(QUESTION)
-        blank = inputs < 0
-        rest = blank.sum(axis=1) - lead - between
-        inputs[blank] = english().write(stream, np.stack([lead, between, rest], axis=1).ravel())
-        return Batch(
-            inputs=np.ascontiguousarray(inputs.T),
-            targets=answer[None],
-            queries=np.array([cue + 1 + gap]),
-            roles=np.ascontiguousarray(roles.T),
-        )
+        return Batch(inputs=inputs, targets=answer[None], queries=np.array([cue + 1 + gap]), roles=roles)
 
     def _plans(self, gap: int, before: int) -> Ints:
         """The forms of the first and the second birth and the filler between them, such that all rests fit,
@@ -216,9 +181,10 @@ class Birthplace(Text):
             ]
         )
 
-    def _people(self, stream: Stream, size: int) -> tuple[Ints, Ints]:
+    def _people(self, stream: Stream, size: int, part: Part) -> tuple[Ints, Ints]:
         """Genders and names (2, B) of the first and the second person."""
         names = _vocabulary().names
+        names = names[:, portion(range(names.shape[1]), part)]
         if self.pronoun:
             girl_first = stream.integers(2, size)
             genders = np.stack([1 - girl_first, girl_first])

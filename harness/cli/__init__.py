@@ -13,6 +13,7 @@ COMMANDS = {
     "tasks": "List the tasks.",
     "new": "Begin a cell or a task.",
     "show": "Print samples of a task, roles marked.",
+    "check": "Check that tasks measure what they say.",
     "curves": "Print and plot accuracy against gap.",
     "dashboard": "Open the dashboard in a browser.",
     "db": "Look after the store of results.",

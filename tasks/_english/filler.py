@@ -8,6 +8,7 @@ a whole batch.
 Letters: N texts, S sentences.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -19,32 +20,65 @@ from numpy.typing import NDArray
 
 from harness.streams import Ints, Stream
 
-from .notation import Lexicon, Shape, Slot, article
+from .notation import Lexicon, Shape, Slot, article, forms
+from .pools import Part, portion
 
 _UNIT = 1 << 24
 """Weights are whole numbers of this unit, so that every machine draws the same text."""
 _WORD = 1 << 32
 """Random words are below this."""
+_WIDE = 10
+"""So many words make a class wide: some of them can be held out."""
+
+
+def english(part: Part = "all", without: frozenset[str] = frozenset()) -> "Filler":
+    """The filler of the natural-language probes, or the part of it that is made of these words and sentences.
+
+    without: words of words.toml that it leaves out, with their plurals and the longer words they are part of
+
+    Every part has the same `words`, and so has the filler without some.
+    """
+    return _english(part, without)
 
 
 @cache
-def english() -> "Filler":
-    """The filler of the natural-language probes."""
+def _english(part: Part, without: frozenset[str]) -> "Filler":
     folder = Path(__file__).parent
-    lexicon = Lexicon()
-    for name, text in tomllib.loads((folder / "words.toml").read_text(encoding="utf-8")).items():
-        lexicon.add_words(name, text)
+    classes = tomllib.loads((folder / "words.toml").read_text(encoding="utf-8"))
     grammar = tomllib.loads((folder / "sentences.toml").read_text(encoding="utf-8"))
+    lexicon = Lexicon()
+    for name, words in _words(classes, part, grammar).items():
+        kept = (word for word in words if without.isdisjoint(re.split("[_/]", word)))
+        lexicon.add_words(name, " ".join(kept))
     for name, lines in grammar["phrases"].items():
         lexicon.add_phrases(name, lines)
-    return Filler(lexicon, _lines(grammar["frames"], grammar["sentences"]))
+    vocabulary = english().words if part != "all" or without else ()
+    return Filler(lexicon, _lines(grammar["frames"], grammar["sentences"], part), vocabulary)
 
 
-def _lines(frames: dict[str, str], sentences: dict[str, str]) -> Iterator[tuple[float, str]]:
+def _words(classes: dict[str, str], part: Part, grammar: dict[str, dict[str, str]]) -> dict[str, list[str]]:
+    """A part of the words of every wide class. Those that stand in a line of the grammar, in a small class or
+    in a longer word too are in every part.
+    """
+    words = {name: text.split() for name, text in classes.items()}
+    everywhere = " ".join(line for lines in grammar.values() for line in lines.values())
+    for own in words.values():
+        everywhere += " " + " ".join(word for word in own if len(own) < _WIDE or "_" in word)
+    common = set(re.findall(r"[a-z]+", everywhere))
+    free = {word for own in words.values() for word in own if common.isdisjoint(forms(word))}
+    held_out = set(portion(sorted(free), "held out"))
+    if part == "training":
+        return {name: [word for word in own if word not in held_out] for name, own in words.items()}
+    if part == "held out":
+        return {name: [word for word in own if word in held_out] or own for name, own in words.items()}
+    return words
+
+
+def _lines(frames: dict[str, str], sentences: dict[str, str], part: Part) -> Iterator[tuple[float, str]]:
     """Every sentence in every frame of its kind, each sentence equally likely."""
     for kind, cores in sentences.items():
         own = frames[kind].strip().splitlines()
-        for core in cores.strip().splitlines():
+        for core in portion(cores.strip().splitlines(), part):
             for frame in own:
                 yield 1 / len(own), frame.replace("{core}", core)
 
@@ -52,10 +86,13 @@ def _lines(frames: dict[str, str], sentences: dict[str, str]) -> Iterator[tuple[
 class Filler:
     """A compiled grammar.
 
-    words: everything that it can write, sorted
+    words: everything that it can write, sorted, or the words given, which have all of that
+    own: the numbers of those that it can write
     """
 
-    def __init__(self, lexicon: Lexicon, lines: Iterable[tuple[float, str]]) -> None:
+    def __init__(
+        self, lexicon: Lexicon, lines: Iterable[tuple[float, str]], words: tuple[str, ...] = ()
+    ) -> None:
         """Compile sentences, given as weighted lines of the notation over the classes of the lexicon."""
         patterns = [
             (_length(shape), max(1, round(_UNIT * weight * share)), shape)
@@ -69,9 +106,9 @@ class Filler:
         self._weights = {length: sum(weights) for length, weights in enumerate(by_length) if weights}
         self._pattern_ends = _ends(by_length)
         self._plans: dict[int, tuple[Ints, Ints, NDArray[np.bool_]]] = {}
-        self._compile(lexicon, [shape for _, _, shape in patterns])
+        self._compile(lexicon, [shape for _, _, shape in patterns], words)
 
-    def _compile(self, lexicon: Lexicon, shapes: list[Shape]) -> None:
+    def _compile(self, lexicon: Lexicon, shapes: list[Shape], words: tuple[str, ...]) -> None:
         """Lay the shapes out in cells, one a token: a column of words and the slot that chooses from it."""
         texts: list[str] = []
         members = cache(lexicon.members)
@@ -101,9 +138,10 @@ class Filler:
         self._starts = np.array(starts)
         self._sizes = np.array([size + [1] * (slots - len(size)) for size in sizes])
         self._columns, self._slots = np.array(cells).T.copy()
-        self.words = tuple(sorted(set(texts)))
+        self.words = words or tuple(sorted(set(texts)))
         numbers = {word: number for number, word in enumerate(self.words)}
         self._texts = np.array([numbers[text] for text in texts])
+        self.own = np.unique(self._texts)
 
     def write(self, stream: Stream, lengths: Ints) -> Ints:
         """Texts of these lengths (N,), one after another, as indices into `words`: (lengths.sum(),).

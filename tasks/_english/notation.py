@@ -52,9 +52,9 @@ class Lexicon(dict[str, Class]):
 
     def add_words(self, name: str, text: str) -> None:
         """Add words separated by spaces: `fox`, `child/children`, `post_office`."""
-        forms = [(one, many or plural(one)) for one, _, many in (w.partition("/") for w in text.split())]
-        for key, words in zip((name, f"{name}+"), zip(*forms, strict=True), strict=True):
-            self[key] = Class.of((1.0, tuple(word.split("_"))) for word in words)
+        both = [forms(word) for word in text.split()]
+        for number, key in enumerate((name, f"{name}+")):
+            self[key] = Class.of((1.0, tuple(word[number].split("_"))) for word in both)
 
     def add_phrases(self, name: str, lines: str) -> None:
         """Add phrases, written as lines of classes that are there already. Each line is equally likely."""
@@ -82,6 +82,15 @@ class Lexicon(dict[str, Class]):
     def members(self, part: str | Slot) -> tuple[Words, ...]:
         """What may stand for a part of a shape."""
         return ((part,),) if isinstance(part, str) else self[part.name].members[part.length]
+
+
+def spelled_out(lines: str) -> list[Words]:
+    """Everything that lines without classes can become.
+
+    >>> spelled_out("(red|very blue) [old] hats")
+    [('red', 'old', 'hats'), ('red', 'hats'), ('very', 'blue', 'old', 'hats'), ('very', 'blue', 'hats')]
+    """
+    return [tuple(words) for line in lines.strip().splitlines() for _, words in _unbracketed(line)]
 
 
 def _unbracketed(line: str) -> Iterator[tuple[float, list[str]]]:
@@ -116,6 +125,16 @@ def article(word: str) -> str:
     ['an', 'a', 'an', 'a', 'an', 'an', 'a']
     """
     return "an" if _VOWEL_SOUND.match(word) else "a"
+
+
+def forms(word: str) -> tuple[str, str]:
+    """A word as it stands in a list, and its plural.
+
+    >>> forms("fox"), forms("child/children")
+    (('fox', 'foxes'), ('child', 'children'))
+    """
+    one, _, many = word.partition("/")
+    return one, many or plural(one)
 
 
 def plural(noun: str) -> str:

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from guesses import at_chance
 
+from harness.checks.chance import at_chance
 from harness.registry import find_task
 from harness.task import Role
 

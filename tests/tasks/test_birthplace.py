@@ -7,7 +7,6 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from guesses import at_chance, naive_bayes
 
 from harness.registry import find_task
 from harness.task import Role
@@ -28,36 +27,6 @@ def countries(batch):
     """The times and the languages of the two countries of each row, in their order: (B, 2) each."""
     language = module._vocabulary().language[batch.inputs.T]
     return np.nonzero(language >= 0)[1].reshape(-1, 2), language[language >= 0].reshape(-1, 2)
-
-
-@both
-@pytest.mark.parametrize("gap", GAPS)
-def test_what_follows_the_cue_does_not_tell_the_answer(task, gap):
-    """The last k ≤ g tokens by place, the bag of words behind the cue, and the cue's place alone."""
-    seen, new = batches(task, gap, 300), batches(task, gap, 100, "test")
-    vocabulary, classes = task.inputs.size, task.output.size
-
-    def answers(some):
-        return np.concatenate([batch.targets[0] for batch in some])
-
-    def last(k):
-        return lambda batch: batch.inputs[-1 - k :].T
-
-    def place(batch):
-        return np.full((SIZE, 1), len(batch.inputs))
-
-    for view in (last(1), last(5), last(gap), place):
-        guess = naive_bayes(np.concatenate([*map(view, seen)]), answers(seen), vocabulary, classes)
-        assert at_chance(guess(np.concatenate([*map(view, new)])) == answers(new), task.chance(gap))
-
-    words = np.ones((classes, vocabulary))
-    for batch in seen:
-        np.add.at(words, (np.broadcast_to(batch.targets, (gap + 1, SIZE)), batch.inputs[-gap - 1 :]), 1)
-    words = np.log(words / words.sum(axis=1, keepdims=True))
-    right = [
-        words[:, batch.inputs[-gap - 1 :]].sum(axis=1).argmax(axis=0) == batch.targets[0] for batch in new
-    ]
-    assert at_chance(right, task.chance(gap))
 
 
 @both
