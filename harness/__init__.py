@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.adapter import ModuleCell as ModuleCell
     from harness.cell import Cell as Cell
     from harness.errors import UserError as UserError
     from harness.protocol import Protocol as Protocol
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Cell": "harness.cell",
+    "ModuleCell": "harness.adapter",
     "UserError": "harness.errors",
     "Protocol": "harness.protocol",
     "run": "harness.runner",

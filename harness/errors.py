@@ -11,6 +11,10 @@ class UserError(Exception):
     """
 
 
+class BrokenFile(UserError):
+    """A cell's or a task's own file is at fault, and not what was asked for: others can go on without it."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a name that does not exist, with the nearest ones that do.
 

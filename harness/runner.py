@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-from harness.errors import UserError, unknown
+from harness.errors import BrokenFile, UserError, unknown
 from harness.executors import EngineName, Failed, Job, Outcome, Pool, divide
 from harness.protocol import Protocol, find_protocol
 from harness.registry import ROOT, CellSpec, cell_files, find_cell, find_task, suite
@@ -134,7 +134,8 @@ def run(
     engine: `auto`, `reference`, `eager` or `compiled`
     memory: bytes that training may use for what it keeps for the backward pass
     retry: try again what was given up
-    Raises UserError before anything is trained when the request makes no sense.
+    Raises UserError before anything is trained when the request makes no sense. Of several cells, one that is
+    broken is told of in `unfinished`, and the others run.
 
     >>> import harness
     >>> results = harness.run(cell="gru", task="gap-copy")  # doctest: +SKIP
@@ -157,15 +158,33 @@ def run(
     with Pool(engine, memory) as pool:
         if device == "cpu" or not Path("/dev/nvidiactl").exists():
             pool.start("cpu")  # the workers import torch while this process does
-        cells = [find_cell(text) for text in _expand(cell, cell_files)]
+        cells, refused = _found(_expand(cell, cell_files))
         where = find_device(device)
-        entries = {(s.id, t.id): plan(s, t, rules) for s, t in product(cells, tasks)}.values()
-        results = Results(store, list(entries))
+        entries: dict[tuple[str, str], Entry] = {}
+        for spec in cells:
+            try:
+                entries |= {(spec.id, task.id): plan(spec, task, rules) for task in tasks}
+            except UserError as error:
+                refused.append(str(error))
+        if refused and not entries:
+            raise UserError(refused[0])
+        results = Results(store, list(entries.values()), unfinished=refused)
         jobs = _missing(results, retry)
         if jobs:
             pool.start(str(where))
             _execute(divide(jobs, pool.size), pool, results, report)
     return results
+
+
+def _found(names: Iterable[str]) -> tuple[list[CellSpec], list[str]]:
+    """The cells of these names, and why those that are broken cannot be had."""
+    cells, broken = [], []
+    for name in names:
+        try:
+            cells.append(find_cell(name))
+        except BrokenFile as error:
+            broken.append(str(error))
+    return cells, broken
 
 
 def plan(spec: CellSpec, task: Task, protocol: Protocol) -> Entry:
@@ -355,7 +374,7 @@ def cell_card(spec: CellSpec) -> Card:
     """What a page shows of the cell."""
     options = {**spec.options, **({"layers": spec.layers} if spec.layers != 1 else {})}
     doc = inspect.getdoc(inspect.getmodule(spec.cls)) or inspect.getdoc(spec.cls) or ""
-    return Card("cell", spec.id, spec.file.version, spec.name, doc, spec.file.source, options)
+    return Card("cell", spec.id, spec.file.version, spec.name, doc, spec.file.whole, options)
 
 
 def task_card(task: Task) -> Card:

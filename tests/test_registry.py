@@ -10,7 +10,16 @@ import pytest
 
 from harness.cell import Stack
 from harness.errors import UserError
-from harness.registry import ROOT, cell_files, find_cell, find_task, is_reference, suite, task_classes
+from harness.registry import (
+    ROOT,
+    cell_files,
+    find_cell,
+    find_task,
+    is_reference,
+    problems,
+    suite,
+    task_classes,
+)
 
 CELL = '''
 import torch
@@ -123,7 +132,11 @@ def test_listing_runs_no_cell(write):
 
 
 def test_a_reference_says_so_and_is_known_without_running_it():
-    assert [name for name, file in cell_files().items() if is_reference(file.source)] == ["reservoir"]
+    assert [name for name, file in cell_files().items() if is_reference(file.whole)] == [
+        "last-k",
+        "reservoir",
+        "transformer",
+    ]
     said = CELL.replace("    def __init__", "    reference = True\n\n    def __init__")
     assert is_reference(said + "\nraise RuntimeError\n")
     for other in (CELL, "x = 1\n", "def f(:\n", said.replace("True", "False")):
@@ -147,7 +160,10 @@ def test_a_file_that_cannot_be_loaded_is_named_with_its_line(write, source, line
 def test_a_file_holds_one_cell(write):
     second = "\nclass Other(Echo):\n    pass\n"
     path = write("two.py", CELL + second)
-    assert refusal("two.py") == f"{path}: a file holds one subclass of harness.Cell, here are: Echo, Other"
+    assert refusal("two.py") == (
+        f"{path}: a file holds one subclass of harness.Cell, here are: Echo, Other; "
+        "name one, as in two.py:Echo"
+    )
     path = write("none.py", "from harness import Cell\n")
     assert refusal("none.py") == f"{path}: a file holds one subclass of harness.Cell, here are: none"
     write("helper.py", CELL + second.replace("Other", "_Other"))
@@ -164,9 +180,7 @@ def test_a_cell_refuses_its_options_in_one_line(write):
 @pytest.mark.parametrize("in_submissions", [True, False])
 def test_two_cells_of_one_name_are_both_named(write, in_submissions):
     path = write("submissions/gru.py" if in_submissions else "gru.py")
-    message = (
-        f"two cells are named gru: {ROOT / 'submissions' / 'gru.py'} and {path}; rename one of the files"
-    )
+    message = f"two cells are named gru: {ROOT / 'submissions' / 'gru.py'} and {path}; rename one of them"
     assert refusal("gru" if in_submissions else "gru.py") == message
 
 
@@ -202,7 +216,7 @@ def test_a_cell_may_be_a_dataclass_of_its_own_module(write):
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("gur", "unknown cell 'gur': did you mean gru?"),
+        ("gruu", "unknown cell 'gruu': did you mean gru?"),
         ("lstn", "unknown cell 'lstn': did you mean lstm"),
         ("nothing.py", "there is no file nothing.py"),
         ("gru[reset=befor]", "option reset=befor of gru: must be one of after, before"),
@@ -253,6 +267,7 @@ def test_a_folder_with_packages_of_the_same_names_is_not_in_the_way(write):
     write("submissions/__init__.py", "raise RuntimeError('the wrong submissions')")
     write("submissions/my_cell.py")
     script = (
+        "import sys\n"
         "from harness.registry import *\n"
         "print(find_cell('my-cell').build(4, 3).hidden_size, find_cell('gru').id, find_task('gap-copy').id)\n"
         "assert not {'tasks', 'submissions', 'dashboard'} & set(sys.modules)"
@@ -265,3 +280,163 @@ def test_a_folder_with_packages_of_the_same_names_is_not_in_the_way(write):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split() == ["3", "gru", "gap-copy@1"]
+
+
+HELPED = CELL.replace(
+    "from harness import Cell", "from harness import Cell\nfrom ._parts import SCALE"
+).replace("self.scale * x", "SCALE * x")
+
+
+def test_a_cell_is_made_of_the_files_beside_it_that_it_imports(write):
+    """All of them are in its version, and what runs is what is hashed."""
+    write("_parts.py", "from . import _more\nSCALE = 2.0 * _more.ONE\n")
+    write("_more.py", "ONE = 1.0\n")
+    write("_other.py", "raise RuntimeError\n")
+    alone = write("my_cell.py", HELPED)
+    first = find_cell("my_cell.py")
+    assert list(first.file.helpers) == ["_more", "_parts"]
+    assert first.file.whole.startswith(alone.read_text())
+    assert "ONE = 1.0" in first.file.whole
+    write("_more.py", "ONE = 2.0\n")
+    second = find_cell("my_cell.py")
+    assert second.file.version != first.file.version
+    assert [sys.modules[s.cls.__module__].SCALE for s in (first, second)] == [2.0, 4.0]
+    write("_other.py", "x = 1\n")
+    assert find_cell("my_cell.py").file.version == second.file.version
+
+
+def test_a_broken_file_beside_a_cell_is_named_with_its_line(write):
+    write("my_cell.py", HELPED)
+    assert refusal("my_cell.py").endswith("my_cell.py:5: ModuleNotFoundError: No module named '._parts'")
+    path = write("_parts.py", "x = 1\nSCALE = 1 / 0\n")
+    assert refusal("my_cell.py") == f"{path}:2: ZeroDivisionError: division by zero"
+    write("_parts.py", "SCALE = 1.0\n")
+    assert find_cell("my_cell.py").name == "my-cell"
+
+
+def test_a_cell_of_a_file_that_holds_several(write):
+    path = write("two.py", CELL + "\nclass Other(Echo):\n    '''Another.'''\n")
+    spec = find_cell("two.py:Other[layers=2]")
+    assert (spec.cls.__name__, spec.id) == ("Other", "two.Other[layers=2]")
+    assert spec.reference == f"{path}:Other[layers=2]"
+    assert find_cell(spec.reference).id == spec.id
+    assert spec.file.summary() == ("Another.", "")
+    assert refusal("two.py:Othr") == f"unknown cell of {path} 'Othr': did you mean Other?"
+    assert refusal("twoo.py:Other") == "there is no file twoo.py"
+
+
+def test_folders_of_ones_own(write, folder, monkeypatch):
+    write("one/my_cell.py")
+    write("two/their_cell.py", CELL + "\n")
+    monkeypatch.setenv("HARNESS_SUBMISSIONS", f"{folder / 'one'}{os.pathsep}{folder / 'two'}")
+    assert {"my-cell", "their-cell", "gru"} <= set(cell_files())
+    write("submissions/my_cell.py")
+    assert find_cell("my-cell").id == "my-cell"  # the same file twice is one
+    second = write("submissions/their_cell.py")
+    assert refusal("gru") == (
+        f"two cells are named their-cell: {second} and {folder / 'two' / 'their_cell.py'}; rename one of them"
+    )
+
+
+@pytest.fixture
+def install(folder, monkeypatch) -> Callable[..., None]:
+    """install("my-pkg", cells="x = mod:X", files={"mod.py": …}): as pip would, into a folder on the path."""
+
+    def install(name: str, files: dict[str, str], **groups: str) -> None:
+        site = folder / "site"
+        for path, text in files.items():
+            (site / path).parent.mkdir(parents=True, exist_ok=True)
+            (site / path).write_text(text)
+        info = site / f"{name.replace('-', '_')}-1.2.dist-info"
+        info.mkdir(parents=True, exist_ok=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+        points = "".join(f"[harness.{group}]\n{lines}\n" for group, lines in groups.items())
+        (info / "entry_points.txt").write_text(points)
+        monkeypatch.syspath_prepend(str(site))
+
+    return install
+
+
+def test_installed_packages_add_cells(install, request):
+    """Listed without being imported; run as the package that they are."""
+    install(
+        "echo-cells",
+        {
+            "echo_pkg/__init__.py": "from echo_pkg.cells import Echo as Echo\n",
+            "echo_pkg/cells.py": CELL,
+        },
+        cells="echo = echo_pkg.cells:Echo",
+    )
+    file = cell_files()["echo"]
+    assert file.summary() == ("Says what it hears.", "scale=1.0, deep=False")
+    assert "echo_pkg" not in sys.modules
+    request.addfinalizer(lambda: [sys.modules.pop(m, None) for m in ("echo_pkg", "echo_pkg.cells")])
+    spec = find_cell("echo[scale=2]")
+    assert (spec.cls.__module__, spec.id, spec.reference) == (
+        "echo_pkg.cells",
+        "echo[scale=2]",
+        "echo[scale=2]",
+    )
+    assert spec.build(4, 3).hidden_size == 3
+    assert problems() == []
+
+
+def test_a_plugin_that_cannot_be_used_disturbs_nothing_else(install):
+    install(
+        "sad-cells",
+        {"sad_pkg.py": "import no_such_module\n", "sad_tasks.py": "x = 1\n\nraise OSError('no data')\n"},
+        cells="sad = sad_pkg:Sad\ngone = nowhere.at_all:Gone",
+        tasks="gap-sad = sad_tasks:Sad",
+    )
+    assert find_cell("gru").id == "gru"
+    assert find_task("gap-copy").id == "gap-copy@1"
+    gone, sad_task = problems()
+    assert gone == "gone of package sad-cells 1.2: there is no module nowhere.at_all"
+    assert sad_task.startswith("gap-sad of package sad-cells 1.2: ")
+    assert sad_task.endswith("sad_tasks.py:3: OSError: no data")
+    assert refusal("gone") == gone
+    assert "sad_pkg.py:1: ModuleNotFoundError: No module named 'no_such_module'" in refusal("sad")
+    with pytest.raises(UserError, match=r"sad_tasks\.py:3: OSError: no data"):
+        find_task("gap-sad")
+
+
+def test_a_plugin_named_like_a_published_cell_is_an_error(install):
+    install("rival", {"rival_pkg.py": CELL}, cells="gru = rival_pkg:Echo")
+    ours = ROOT / "submissions" / "gru.py"
+    assert refusal("lstm") == f"two cells are named gru: {ours} and package rival 1.2; rename one of them"
+
+
+TASK = (ROOT / "tasks" / "latching.py").read_text().replace("from ._tokens", "from ._words")
+MY_TASK = (
+    TASK.replace("gap-latch", "gap-mine").replace("gap-flipflop", "gap-flip").replace("gap-parity", "gap-par")
+)
+
+
+def test_tasks_of_this_folder_are_registered(write):
+    shutil.copy(ROOT / "tasks" / "_tokens.py", write("tasks/_words.py", ""))
+    path = write("tasks/mine.py", MY_TASK)
+    broken = write("tasks/broken.py", "def f(:\n")
+    shutil.copy(ROOT / "tasks" / "latching.py", path.with_name("latching.py"))  # the published one: no clash
+    task = find_task("gap-mine")
+    assert task.id == "gap-mine@1"
+    assert task.batch("train", 0, 3, 0, 4).inputs.shape == (5, 4)
+    assert {"gap-mine", "gap-flip", "gap-par", "gap-latch"} <= set(task_classes())
+    assert problems() == [f"{broken}:1: SyntaxError: invalid syntax (broken.py, line 1)"]
+    path.write_text(TASK)
+    with pytest.raises(UserError) as caught:
+        find_task("gap-copy")
+    message = f"two tasks are named gap-latch: {ROOT / 'tasks'} and {path}; rename one of them"
+    assert str(caught.value) == message
+
+
+def test_installed_packages_add_tasks(install, request):
+    words = (ROOT / "tasks" / "_tokens.py").read_text()
+    install(
+        "more-tasks",
+        {"more_tasks/__init__.py": "", "more_tasks/_words.py": words, "more_tasks/mine.py": MY_TASK},
+        tasks="gap-mine = more_tasks.mine:Latch",
+    )
+    names = ("more_tasks", "more_tasks.mine", "more_tasks._words")
+    request.addfinalizer(lambda: [sys.modules.pop(name, None) for name in names])
+    assert find_task("gap-mine").id == "gap-mine@1"
+    assert problems() == []

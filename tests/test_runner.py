@@ -325,7 +325,7 @@ def test_the_curve_starts_at_the_smallest_gap_of_the_task(run, here):
 
 
 BAD = {
-    "cell": ({"cell": "gur"}, "unknown cell 'gur': did you mean gru?"),
+    "cell": ({"cell": "gruu"}, "unknown cell 'gruu': did you mean gru?"),
     "file": ({"cell": "no/such_cell.py"}, "there is no file no/such_cell.py"),
     "cell option": ({"cell": "gru[reset=never]"}, "option reset=never of gru: must be one of after, before"),
     "task": ({"task": "gap-cpoy"}, "unknown task 'gap-cpoy': did you mean gap-copy?"),
@@ -429,3 +429,27 @@ def test_engine_memory_and_device_reach_the_workers(run, here):
     run(engine="reference", memory=123, device="cpu", repetitions=1)
     assert here.given == ("reference", 123)
     assert here.devices == ["cpu", "cpu"]
+
+
+def test_a_broken_cell_is_told_of_and_the_others_run(run, here, tmp_path):
+    here.real = True
+    texts = {
+        "syntax": "def f(:\n",
+        "none": "x = 1\n",
+        "few": "from harness import Cell\n\n\nclass Few(Cell):\n    def __init__(self):\n        pass\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    unbuildable, raising = (plugin_cells.write(tmp_path, name) for name in ("unbuildable", "raising"))
+    cells = [*(str(tmp_path / f"{name}.py") for name in texts), unbuildable, raising, "gru"]
+    results = run(cells, gaps=[2])
+    assert [(row["cell"], row["failed"]) for row in results.rows()] == [("gru", 0), ("raising", 2)]
+    assert [line.replace(f"{tmp_path}/", "") for line in results.unfinished] == [
+        "syntax.py:1: SyntaxError: invalid syntax (syntax.py, line 1)",
+        "none.py: a file holds one subclass of harness.Cell, here are: none",
+        "cell few: few.py:4: TypeError: Few.__init__() takes 1 positional argument but 3 were given",
+        f"cell unbuildable: unbuildable.py:{plugin_cells.line('unbuildable', 'self.nothing')}: "
+        "AttributeError: 'Plugin' object has no attribute 'nothing'",
+    ]
+    with pytest.raises(UserError, match=r"syntax\.py:1: SyntaxError"):
+        run(cells[:2], gaps=[2])

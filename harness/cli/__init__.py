@@ -12,6 +12,7 @@ COMMANDS = {
     "run": "Train and score cells on tasks.",
     "cells": "List the cells.",
     "tasks": "List the tasks.",
+    "new": "Begin a cell or a task.",
     "show": "Print samples of a task, roles marked.",
     "check": "Check that tasks measure what they say.",
     "board": "Print the leaderboard.",

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from harness.cli._options import warn_of_problems
 from harness.registry import cell_files, is_reference
 
 
@@ -12,6 +13,9 @@ from harness.registry import cell_files, is_reference
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def command(as_json: bool) -> None:
     """List the cells, with their options and defaults. A reference stands outside the comparison.
+
+    They are the published ones, the files of `submissions/` here and of the folders in HARNESS_SUBMISSIONS,
+    and what installed packages add by entry points.
 
     \b
     Example: harness cells
@@ -24,11 +28,13 @@ def command(as_json: bool) -> None:
                 "cell": name,
                 "summary": summary,
                 "options": options,
-                "reference": is_reference(file.source),
+                "reference": is_reference(file.whole, file.class_name),
                 "version": file.version,
                 "file": str(file.path),
+                "package": file.plugin.package if file.plugin else None,
             }
         )
+    warn_of_problems()
     if as_json:
         for row in rows:
             click.echo(json.dumps(row))

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import click
 
+from harness.cli._options import warn_of_problems
 from harness.ids import Id, signature_options, spell
 from harness.registry import suite, task_classes
 from harness.task import Classes, Task, Tokens
@@ -18,10 +19,13 @@ from harness.task import Classes, Task, Tokens
 def command(as_json: bool) -> None:
     """List the tasks, family by family: what each asks for, chance level, smallest gap, options and source.
 
+    They are the published ones, the files of `tasks/` here, and what installed packages add by entry points.
+
     \b
     Example: harness tasks
     """
     found = rows()
+    warn_of_problems()
     if as_json:
         for row in found:
             click.echo(json.dumps(row))

@@ -32,9 +32,10 @@ class Choice:
         self._updates, self._seconds, self._steps = 0, 0.0, 0
 
     def fall_back(self, reason: str) -> None:
-        """Go on with the reference: the step cannot be traced."""
-        self.note(f"trains one member at a time, step by step: {reason}")
-        self.engine, self.to_try = Reference(), []
+        """The step cannot be traced: go on with the cell's own `unroll` if it has one, else the reference."""
+        way = "by its own unroll" if len(self.to_try) > 1 else "one member at a time, step by step"
+        self.note(f"trains {way}: {reason}")
+        self.engine, self.to_try = self.to_try[-1] if len(self.to_try) > 1 else Reference(), []
 
     def took(self, seconds: float, steps: int, updates_left: int) -> None:
         """An update took so long for so many steps; change the engine if that is worth while."""

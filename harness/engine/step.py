@@ -166,7 +166,7 @@ def _residuals(
         node = wanted.pop()
         if node in given or node in kept or node.op != "call_function":
             continue
-        if node.target in VIEWS:
+        if node.target in VIEWS and not _one_of_several(node):
             wanted.update(node.all_input_nodes)
         else:
             kept.add(node)
@@ -174,6 +174,11 @@ def _residuals(
         if node.target in CHEAP and _reachable(node, kept - {node}, given):
             kept.remove(node)
     return [node for node in graph.nodes if node in kept]
+
+
+def _one_of_several(node: fx.Node) -> bool:
+    """Whether it is one result of an operation that computes several: they are kept one by one."""
+    return node.target is operator.getitem and node.all_input_nodes[0].target not in VIEWS
 
 
 def _reachable(node: fx.Node, kept: set[fx.Node], given: set[fx.Node]) -> bool:

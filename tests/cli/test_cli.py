@@ -77,7 +77,11 @@ def test_cells_are_listed_with_their_options():
     assert set(listed) == set(cell_files())
     assert listed["gru"]["options"] == "reset=after"
     assert listed["depth-gated"]["options"] == "layers=2"
-    assert [name for name, row in listed.items() if row["reference"]] == ["reservoir"]
+    assert [name for name, row in listed.items() if row["reference"]] == [
+        "last-k",
+        "reservoir",
+        "transformer",
+    ]
     assert listed["lstm"]["version"] == cell_files()["lstm"].version
     assert Path(listed["rnn"]["file"]) == ROOT / "submissions" / "rnn.py"
     table = harness("cells").stdout

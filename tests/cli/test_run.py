@@ -69,7 +69,7 @@ def cli(here, tmp_path, monkeypatch, capsys) -> Iterator:
 
 
 BAD = {
-    "cell": (["--cell", "gur", "--task", "gap-copy"], "unknown cell 'gur': did you mean gru?"),
+    "cell": (["--cell", "gruu", "--task", "gap-copy"], "unknown cell 'gruu': did you mean gru?"),
     "task": (["--cell", "gru", "--task", "gap-cpy"], "unknown task 'gap-cpy': did you mean gap-copy?"),
     "task's option": (
         ["--cell", "gru", "--task", "gap-copy[paylod=2]"],

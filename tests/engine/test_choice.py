@@ -91,14 +91,18 @@ def test_the_cells_own_unroll_is_tried_and_the_quicker_kept(asked, unrolled, exp
     assert asked == ([pytest.approx(500)] if expected is Traced else [])
 
 
-def test_after_falling_back_nothing_is_tried(asked):
+@pytest.mark.parametrize(
+    ("cell", "way", "engine"),
+    [(Cell, "one member at a time, step by step", Reference), (Unrolling, "by its own unroll", Unrolled)],
+)
+def test_after_falling_back_nothing_is_tried(asked, cell, way, engine):
     notes = []
-    one = Choice(Settings(torch.device("cpu")), Unrolling(2, 3), notes.append)
+    one = Choice(Settings(torch.device("cpu")), cell(2, 3), notes.append)
     one.fall_back("the reason")
-    assert notes == ["trains one member at a time, step by step: the reason"]
+    assert notes == [f"trains {way}: the reason"]
     spend(one, 1.0, left=10**6)
     spend(one, 1.0, left=10**6)
-    assert isinstance(one.engine, Reference)
+    assert isinstance(one.engine, engine)
     assert asked == []
 
 

@@ -21,16 +21,43 @@ IDS = [
     "depth-gated[layers=3]",
     "clockwork[modules=4]",
     "reservoir",
+    "peephole-lstm",
+    "coupled-lstm",
+    "chrono-lstm",
+    "mgu",
+    "irnn",
+    "indrnn",
+    "orthogonal-rnn",
+    "min-gru",
+    "min-lstm",
+    "lru",
+    "last-k",
+    "transformer[window=16]",
     "rnn[layers=2]",
     "lstm[layers=2]",
     "gru[layers=2]",
     "clockwork[layers=2,modules=4]",
 ]
+UNPROJECTED = ["last-k", "transformer[window=16]"]
+REDUNDANT = {
+    "orthogonal-rnn": 4,  # the length of each of the four v_k
+    "lru": 3 * 4,  # of each unit: γ against B, the size and the angle of B against those of C
+}
+"""Directions in the parameters that change nothing, at four units."""
+UNRANKED = [
+    "irnn",
+    "indrnn",
+    "transformer[window=16]",
+]  # units that are off; scales against what follows them
 close = {"rtol": 1e-10, "atol": 1e-12}
 
 
 def peephole_lstm(D: int, H: int) -> int:
     return 4 * (H * D + H * H + H) + 3 * H
+
+
+def transformer(D: int, H: int) -> int:
+    return H * D + H + 4 * H * H + 8 * H * H + 5 * H + 4 * H
 
 
 def clockwork(D: int, H: int, modules: int) -> int:
@@ -46,6 +73,19 @@ COUNTS = {
     "depth-gated[layers=3]": lambda D, H: peephole_lstm(D, H) + 2 * (9 * H * H + 10 * H),
     "clockwork": lambda D, H: clockwork(D, H, 8),
     "reservoir": lambda D, H: H * D + H * H,
+    "peephole-lstm": peephole_lstm,
+    "coupled-lstm": lambda D, H: 3 * (H * D + H * H + H) + 2 * H,
+    "coupled-lstm[peepholes=false]": lambda D, H: 3 * (H * D + H * H + H),
+    "chrono-lstm": lambda D, H: 4 * (H * D + H * H + H),
+    "mgu": lambda D, H: 2 * (H * D + H * H + H),
+    "irnn": lambda D, H: H * D + H * H + H,
+    "indrnn": lambda D, H: H * D + 2 * H,
+    "orthogonal-rnn": lambda D, H: H * D + H + sum(H - k for k in range(min(H, 16))),
+    "min-gru": lambda D, H: 2 * (H * D + H),
+    "min-lstm": lambda D, H: 3 * (H * D + H),
+    "lru": lambda D, H: 3 * H + 3 * H * D + 4 * H * H + 2 * H,
+    "last-k": lambda D, H: H * 8 * D + H,
+    "transformer": transformer,
     "clockwork[modules=4]": lambda D, H: clockwork(D, H, 4),
     "lstm[layers=2]": lambda D, H: 4 * (H * D + H * H + H) + 4 * (2 * H * H + H),
     "clockwork[layers=2]": lambda D, H: clockwork(D, H, 8) + clockwork(H, H, 8),
@@ -58,6 +98,12 @@ STATES = {
     "depth-gated[layers=3]": lambda H: 6 * H,
     "clockwork": lambda H: H + 1,
     "reservoir": lambda H: H,
+    "coupled-lstm": lambda H: 2 * H,
+    "orthogonal-rnn": lambda H: H,
+    "min-lstm": lambda H: H,
+    "lru": lambda H: 2 * H,
+    "last-k": lambda H: 7 * 32,
+    "transformer": lambda H: 2 * 512 * H + 1,
     "lstm[layers=2]": lambda H: 4 * H,
 }
 
@@ -78,7 +124,7 @@ class Run(nn.Module):
 
 
 def test_the_published_cells_are_registered():
-    assert {"rnn", "lstm", "gru", "depth-gated", "clockwork"} <= set(cell_files())
+    assert {id.partition("[")[0] for id in IDS} == set(cell_files())
     assert all(file.summary()[0].endswith(".") for file in cell_files().values())
 
 
@@ -95,7 +141,7 @@ def test_shapes(id, build, zero_state):
     assert all(leaf.shape[0] == 3 for leaf in tree_leaves(state))
 
 
-@pytest.mark.parametrize("id", [id for id in IDS if "layers=2" not in id])
+@pytest.mark.parametrize("id", [id for id in IDS if "layers=2" not in id and id not in UNPROJECTED])
 def test_the_projection_done_once_for_all_steps_changes_nothing(id, build, zero_state, unroll):
     cell = build(id)
     assert has_projection(cell)
@@ -180,7 +226,7 @@ def test_the_state_is_all_that_is_carried(id, build, zero_state, unroll):
     assert all(torch.equal(a, b) for a, b in zip(tree_leaves(state), tree_leaves(last), strict=True))
 
 
-@pytest.mark.parametrize("id", IDS)
+@pytest.mark.parametrize("id", [id for id in IDS if id not in UNRANKED])
 def test_every_counted_parameter_is_used_and_no_two_are_redundant(id, build, zero_state, unroll):
     """The gradients of the outputs by the parameters have full rank: no direction in them does nothing."""
     cell = build(id, 2, 4)
@@ -195,8 +241,16 @@ def test_every_counted_parameter_is_used_and_no_two_are_redundant(id, build, zer
     parameters = tuple(p.detach() for p in cell.parameters())
     jacobians = torch.func.jacrev(outputs)(parameters)
     jacobian = torch.cat([j.flatten(1) for j in jacobians], dim=1)
-    singular = torch.linalg.svdvals(jacobian / jacobian.norm(dim=0).clamp(min=1e-300))
-    assert int((singular > 1e-9 * singular[0]).sum()) == count_parameters(cell)
+    singular = torch.linalg.svdvals(jacobian / jacobian.norm(dim=0).clamp(min=1e-3))
+    assert int((singular > 1e-9 * singular[0]).sum()) == count_parameters(cell) - REDUNDANT.get(id, 0)
+
+
+@pytest.mark.parametrize("id", UNRANKED)
+def test_every_entry_of_a_parameter_has_a_gradient(id, zero_state, unroll):
+    cell = find_cell(id).build(2, 8).double()
+    y, _ = unroll(cell, torch.randn(12, 12, 2, dtype=torch.float64), zero_state(cell, 12))
+    gradients = torch.autograd.grad((y * torch.randn_like(y)).sum(), list(cell.parameters()))
+    assert all((gradient != 0).all() for gradient in gradients)
 
 
 @pytest.mark.parametrize("id", COUNTS)
@@ -221,13 +275,18 @@ def test_the_solved_width_is_the_largest_that_fits(id, budget):
     assert COUNTS[id](32, width) <= budget < COUNTS[id](32, following)
 
 
-@pytest.mark.parametrize("id", ["rnn", "lstm", "gru", "gru[reset=before]", "depth-gated", "clockwork"])
+TORCHS = [
+    "rnn", "lstm", "gru", "gru[reset=before]", "depth-gated", "clockwork", "peephole-lstm", "mgu",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("id", TORCHS)
 def test_weights_start_uniform_as_in_torch(id):
     H = 64
     cell = find_cell(id).build(32, H)
     for name, parameter in cell.named_parameters():
         values = parameter.detach()
-        if name.endswith("b") and id in ("lstm", "depth-gated"):
+        if name.endswith("b") and id in ("lstm", "depth-gated", "peephole-lstm"):
             assert torch.equal(values[H : 2 * H], torch.ones(H)), f"{name}: the forget gate starts at 1"
             values = torch.cat([values[:H], values[2 * H :]])
         bound = 1 / math.sqrt(H)
