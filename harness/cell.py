@@ -19,13 +19,13 @@ class Cell(nn.Module):
 
     A subclass writes `__init__`, `initial_state` and `step`; the keyword parameters of its `__init__` are its
     options, each with a default. `step` draws no random numbers and changes no buffer: all that it remembers
-    is in the state. What it may write besides makes it faster and changes no result:
+    is in the state, and each row of a batch is by itself. What of a step does not depend on the state is
+    found when it is traced and done once for a whole sequence. A cell may write besides, changing no result:
 
     `project(x: (..., D)) -> (..., G)` with `recur(pre: (B, G), state) -> (y: (B, H), state)`
-        the part of the step that does not depend on the state, done once for the whole sequence. A cell that
-        writes these two need not write `step`.
+        the step in two, where that reads better. A cell that writes these two need not write `step`.
     `unroll(x: (T, B, D), state) -> (y: (T, B, H), state)`
-        the whole sequence at once.
+        the whole sequence at once, used where it is quicker than steps.
     """
 
     input_size: int

@@ -87,7 +87,7 @@ def test_it_trains_though_it_cannot_be_traced(engine, tmp_path):
     from harness.protocol import QUICK
     from harness.registry import find_task
 
-    rules = replace(QUICK, updates=3, batch_size=8, rows=64)
+    rules = replace(QUICK, updates=14, batch_size=8, rows=64)
     spec, notes = cell_of(tmp_path, "torch.nn", "GRU"), []
     population = Population(spec, find_task("gap-copy"), rules, 8, 2, (Member(0, 0.01), Member(1, 0.01)))
     settings = Settings(torch.device("cpu"), engine=engine)

@@ -99,7 +99,7 @@ def test_what_new_prints_is_what_the_page_says():
             if kind == "cell":
                 assert COMMANDS[begin : begin + 3] == steps
             else:
-                assert COMMANDS[begin : begin + 2] == steps[:2]
+                assert COMMANDS[begin : begin + 3] == steps[:3]
 
 
 def test_its_links_lead_somewhere():

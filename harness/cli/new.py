@@ -52,6 +52,7 @@ def task(name: str) -> None:
         paths,
         ("its test", f"python -m pytest {paths[1]}"),
         ("some of it", f"harness show {name} --gap 8"),
+        ("that it measures what it says", f"harness check --task {name}"),
         ("a curve", f"harness run --cell gru --task {name}"),
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli._options import db_option
+from harness.cli._options import db_option, warn_of_problems
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def command(cells: tuple[str, ...], tasks: tuple[str, ...], as_json: bool, **opt
 
     from harness import runner
 
+    warn_of_problems()
     console = Console(stderr=True)
     signal.signal(
         signal.SIGTERM, signal.default_int_handler

@@ -54,6 +54,8 @@ def work(job: Job, settings: dict[str, Any], connection: Connection) -> Outcome:
     from harness.protocol import Protocol
     from harness.registry import find_cell, find_task
 
+    torch.set_float32_matmul_precision("highest")  # no TF32: a GPU computes what a CPU does
+    torch.backends.cudnn.allow_tf32 = False
     device = torch.device(settings["device"])
     began, told, update = time.perf_counter(), 0.0, 0
 
@@ -118,7 +120,7 @@ def provenance(device: Any) -> dict[str, Any]:
         "device": str(device),
         "device_name": name,
         "threads": torch.get_num_threads(),
-        "tf32": torch.get_float32_matmul_precision() != "highest",
+        "tf32": torch.get_float32_matmul_precision() != "highest" or torch.backends.cudnn.allow_tf32,
         "host": socket.gethostname(),
     }
 

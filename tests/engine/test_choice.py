@@ -81,14 +81,28 @@ def test_it_weighs_nothing_before_it_has_measured(asked):
     assert asked == []
 
 
-@pytest.mark.parametrize(("unrolled", "expected"), [(0.1, Unrolled), (2.0, Traced)])
-def test_the_cells_own_unroll_is_tried_and_the_quicker_kept(asked, unrolled, expected):
+@pytest.mark.parametrize(("stepping", "expected"), [(2.0, Unrolled), (0.1, Traced)])
+def test_the_cells_own_unroll_is_tried_and_the_quicker_kept(asked, stepping, expected):
+    one = choice(Unrolling)
+    assert isinstance(one.engine, Unrolled)
+    spend(one, 1.0, left=1000)
+    assert isinstance(one.engine, Traced)
+    one.took(1e9, 10, 10**9)  # traces the step
+    for left in range(510, 499, -1):
+        one.took(stepping, 10, left)
+    assert isinstance(one.engine, expected)
+    assert asked == ([pytest.approx(50)] if expected is Traced else [])
+
+
+def test_what_is_hopelessly_slow_is_tried_twice_only(asked):
+    """The first update traces the step, and says nothing."""
     one = choice(Unrolling)
     spend(one, 1.0, left=1000)
+    one.took(100.0, 1, 500)
+    assert isinstance(one.engine, Traced)
+    one.took(100.0, 1, 500)
     assert isinstance(one.engine, Unrolled)
-    spend(one, unrolled, left=500)
-    assert isinstance(one.engine, expected)
-    assert asked == ([pytest.approx(500)] if expected is Traced else [])
+    assert one.to_try == []
 
 
 @pytest.mark.parametrize(

@@ -387,8 +387,8 @@ def test_nothing_is_drawn_from_the_global_generator(population, settings):
 
 @pytest.mark.parametrize("engine", ["eager", "reference"])
 def test_buffers_and_frozen_weights_are_each_repetitions_own(population, settings, engine):
-    among = train(population("reservoir", TOGETHER[:2]), settings(engine=engine))
+    among = train(population("frozen", TOGETHER[:2]), settings(engine=engine))
     for i in range(2):
-        (alone,) = train(population("reservoir", [TOGETHER[i]]), settings(engine=engine))
+        (alone,) = train(population("frozen", [TOGETHER[i]]), settings(engine=engine))
         same(among[i], alone)
         assert among[i].engine == engine

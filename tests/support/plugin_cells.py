@@ -119,7 +119,7 @@ _BODIES = {
         return y, h[0]
 """,
     # Each repetition has buffers and frozen weights of its own.
-    "reservoir": """
+    "frozen": """
     def more(self):
         self.U.requires_grad_(False)
         self.register_buffer("mask", torch.rand(self.hidden_size) > 0.5)
@@ -232,7 +232,7 @@ FITTING = (
     "in_place",
     "recent",
     "projected",
-    "reservoir",
+    "frozen",
     "unrolling",
 )
 UNFITTING = ("item", "branch", "growing", "in_place_into_new", "python_state")
