@@ -5,7 +5,7 @@ from pathlib import Path
 import plugin_cells
 import pytest
 import torch
-from broken_cells import BROKEN, DEAF, SOUND
+from broken_cells import BROKEN, BROKEN_IN_TRAINING, SOUND
 
 from harness.checks import CELL_CHECKS, QUICK_CHECKS, Specimen, check_cell
 from harness.checks.cells import RUNS, SLOW_CHECKS
@@ -78,10 +78,17 @@ def test_what_is_shown_is_the_fault(name, check):
 
 
 def test_a_cell_that_learns_nothing_is_found():
-    (finding,) = failed(DEAF, [BY_NAME["learns"]])
+    (finding,) = failed(BROKEN_IN_TRAINING["learns"], CELL_CHECKS)
+    assert finding.check == "learns"
     assert finding.figures["accuracy"] < 0.6
-    assert finding.measured.startswith("gap-latch at gap 2: 0.")
+    assert finding.case == "learning rates 0.01 and 0.03, chance is 0.5"
     assert not failed(SOUND[0], [BY_NAME["learns"]])
+
+
+def test_a_cell_that_compiling_changes_is_found():
+    (finding,) = failed(BROKEN_IN_TRAINING["compile"], CELL_CHECKS)
+    assert finding.check == "compile"
+    assert "the output, at index 0, index 0: " in finding.case
 
 
 def test_what_fits_the_engine_and_what_does_not_is_told_and_is_no_failure(tmp_path):
