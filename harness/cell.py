@@ -36,7 +36,8 @@ class Cell(nn.Module):
     """Whether it stands outside the comparison: its width is what a budget buys, as far as it buys any, but
     tables show it as a reference. Written as `reference = True`, which is read off the file."""
     expected_failures: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """By the name of a conformance check, why this cell has to fail it."""
+    """By the name of a conformance check, why this cell has to fail it. Written out in the file, where the
+    board reads it."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()

@@ -13,6 +13,7 @@ from harness.errors import UserError
 from harness.registry import (
     ROOT,
     cell_files,
+    expected_failures,
     find_cell,
     find_task,
     is_reference,
@@ -141,6 +142,17 @@ def test_a_reference_says_so_and_is_known_without_running_it():
     assert is_reference(said + "\nraise RuntimeError\n")
     for other in (CELL, "x = 1\n", "def f(:\n", said.replace("True", "False")):
         assert not is_reference(other)
+
+
+def test_what_a_cell_has_to_fail_is_known_without_running_it():
+    def said(line):
+        return CELL.replace("    def __init__", f"    {line}\n\n    def __init__")
+
+    assert expected_failures(said('expected_failures = {"gradient": "it is frozen"}')) == {
+        "gradient": "it is frozen"
+    }
+    for other in (CELL, "x = 1\n", "def f(:\n", said("expected_failures = made()"), said("k = {'a': 'b'}")):
+        assert expected_failures(other) == {}
 
 
 @pytest.mark.parametrize(

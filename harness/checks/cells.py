@@ -3,30 +3,19 @@
 from collections.abc import Callable
 from functools import wraps
 
-from harness.cell import Cell
 from harness.checks import engines, sequences, weights
 from harness.checks.check import Check, Finding, Found
 from harness.checks.specimen import Specimen, restored
 from harness.registry import CellSpec
 
 
-def _check(
-    name: str,
-    reason: str,
-    run: Callable[[Specimen], Found],
-    applies: Callable[[Specimen], bool] = lambda specimen: True,
-) -> Check[Specimen]:
+def _check(name: str, reason: str, run: Callable[[Specimen], Found]) -> Check[Specimen]:
     @wraps(run)
     def alone(specimen: Specimen) -> Found:
         with restored():
             return run(specimen)
 
-    return Check(name, reason, alone, applies)
-
-
-def _several_ways(specimen: Specimen) -> bool:
-    written = [m for m in ("unroll", "recur") if getattr(specimen.spec.cls, m) is not getattr(Cell, m)]
-    return bool(written) and specimen.spec.layers == 1
+    return Check(name, reason, alone)
 
 
 RUNS = _check("runs", "What does not run cannot be measured.", sequences.runs)
@@ -42,7 +31,6 @@ QUICK_CHECKS: tuple[Check[Specimen], ...] = (
         "unroll",
         "Whichever way is quicker is taken: they must be ways to the same result.",
         sequences.unroll,
-        _several_ways,
     ),
     _check("causality", "A cell that sees what is to come needs no memory.", sequences.causality),
     _check("rows", "What a row tells another is no memory; and the engine takes rows apart.", sequences.rows),
@@ -105,7 +93,7 @@ SLOW_CHECKS = (_check("compiled", "The compiler makes mistakes of its own.", eng
 def check_cell(
     spec: CellSpec, report: Callable[[str], None] = lambda name: None, *, slow: bool = False
 ) -> list[Finding]:
-    """The findings of every check that applies to a cell; of one that does not run, that finding alone.
+    """The findings of every check of a cell; of one that does not run, that finding alone.
 
     report: told the name of each check before it is run
     slow: whether it is compiled to code as well, which takes half a minute
@@ -115,9 +103,8 @@ def check_cell(
     """
     specimen, findings = Specimen(spec), []
     for check in (*CELL_CHECKS, *(SLOW_CHECKS if slow else ())):
-        if check.applies(specimen):
-            report(check.name)
-            findings.append(check(specimen))
-            if check is RUNS and findings[-1].verdict == "failed":
-                break
+        report(check.name)
+        findings.append(check(specimen))
+        if check is RUNS and findings[-1].verdict == "failed":
+            break
     return findings

@@ -1,7 +1,7 @@
 """`harness board`."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,11 +9,14 @@ import click
 from harness.cli._held import chosen, opened
 from harness.cli._options import db_option, one_format
 from harness.errors import UserError
+from harness.ids import Id
+from harness.registry import expected_failures
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.board import Board
+    from harness.store import Store
 
 _WIDE = 118
 """Columns from which on everything stands in one table."""
@@ -55,10 +58,23 @@ def command(protocol: str | None, db: str | None, as_json: bool, as_csv: bool) -
     elif as_csv:
         click.echo(board.table().to_csv(index=False), nl=False)
     else:
-        _show(board, [p for p in offered if p != board.terms.protocol.id])
+        _show(
+            board,
+            list(_excuses(store, board.rows["cell"])),
+            [p for p in offered if p != board.terms.protocol.id],
+        )
 
 
-def _show(board: "Board", others: list[str]) -> None:
+def _excuses(store: "Store", cells: Iterable[str]) -> Iterator[str]:
+    """The checks that cells have to fail, and why, read off their sources in the store."""
+    for cell in dict.fromkeys(cells):
+        card = store.card("cell", cell)
+        class_name = Id.parse(cell).name.partition(".")[2] or None
+        for check, why in expected_failures(card.source, class_name).items() if card else ():
+            yield f"{cell} is expected to fail the check {check}: {why}"
+
+
+def _show(board: "Board", excuses: list[str], others: list[str]) -> None:
     from rich.text import Text
 
     from harness.cli._terminal import printing, table
@@ -78,7 +94,7 @@ def _show(board: "Board", others: list[str]) -> None:
                 made.add_row(rank, tie, name, *(text(row) for text in columns.values()))
             if len(listed):
                 console.print(made)
-        for note in _notes(board, listed):
+        for note in [*_notes(board, listed), *excuses]:
             console.print(note, style="dim", highlight=False, markup=False)
         for line in _commands(board, listed, others):
             console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -5,7 +5,7 @@ There are three doors: a file by its path, a folder (the published ones, those o
 through one is like what comes through another: the published cells and tasks are no exception.
 """
 
-from harness.registry.cells import CellFile, CellSpec, cell_files, find_cell, is_reference
+from harness.registry.cells import CellFile, CellSpec, cell_files, expected_failures, find_cell, is_reference
 from harness.registry.files import ROOT
 from harness.registry.plugins import problems
 from harness.registry.tasks import SUITE, find_task, suite, suite_id, task_classes
@@ -16,6 +16,7 @@ __all__ = [
     "CellFile",
     "CellSpec",
     "cell_files",
+    "expected_failures",
     "find_cell",
     "find_task",
     "is_reference",

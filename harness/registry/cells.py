@@ -115,6 +115,21 @@ def is_reference(source: str, class_name: str | None = None) -> bool:
     return node is not None and "reference = True" in map(ast.unparse, node.body)
 
 
+def expected_failures(source: str, class_name: str | None = None) -> dict[str, str]:
+    """By the name of a check, why the cell of this source has to fail it, read off the syntax."""
+    try:
+        node = _class_node(source, class_name)
+    except SyntaxError:
+        return {}
+    for statement in node.body if node else ():
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "expected_failures":
+            try:
+                return {str(check): str(why) for check, why in ast.literal_eval(statement.value).items()}
+            except (ValueError, AttributeError):
+                return {}
+    return {}
+
+
 @dataclass(frozen=True)
 class CellSpec:
     """A cell that was asked for: its class and its options, ready to be built at any width."""

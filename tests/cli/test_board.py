@@ -68,6 +68,15 @@ class TestBoard:
         first = frame.set_index("cell").loc["gru"]
         assert first[f"gap_auc {TASKS[0].id}"] == pytest.approx(rows[0]["gap_auc"][TASKS[0].id])
 
+    def test_a_check_that_a_cell_has_to_fail_is_named_with_its_reason(self, harness, tmp_path):
+        excused = 'class A:\n    pass\n\n\nclass B:\n    expected_failures = {"gradient": "it is frozen"}\n'
+        path = str(tmp_path / "results.db")
+        for cell in ("two.A", "two.B[k=1]"):
+            synthetic.record(Store.open(path), cell, TASKS[0].id, SHORT, source=excused)
+        _, out, _ = harness("board", "--db", path)
+        assert "two.B[k=1] is expected to fail the check gradient: it is frozen" in out
+        assert "two.A is expected" not in out
+
     @pytest.mark.parametrize("width", [80, 140])
     def test_fits_the_terminal_and_names_what_completes(self, harness, db, monkeypatch, width):
         monkeypatch.setenv("COLUMNS", str(width))

@@ -28,11 +28,13 @@ def record(
     queries: int = 3,
     diverged: Sequence[tuple[int | None, float, int]] = (),
     only: Sequence[int] | None = None,
+    source: str = SOURCE,
 ) -> None:
     """Record an entry's runs.
 
     diverged: (gap, learning rate, repetition) of those that did
     only: fixed-gap: the gaps that are finished yet
+    source: the cell's
     """
     name = cell.partition("[")[0]
     reach = reach or REACH.get(name, 20.0)
@@ -51,7 +53,7 @@ def record(
                 results.append(_result(request, at, protocol, reach, chance, queries, failed))
         attempt = store.begin([result.request for result in results], owner="here:1:1")
         cards = [
-            Card("cell", cell, VERSION, name, f"{name}: a cell.", SOURCE, {}),
+            Card("cell", cell, VERSION, name, f"{name}: a cell.", source, {}),
             Card("task", task, "1", task.partition("@")[0], "A task.", "class Task: ...\n", {}),
         ]
         store.record(attempt, results, cards, (protocol.id, protocol.content()))
