@@ -5,10 +5,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from harness.cell import overrides
+from harness.cell import Cell, State, overrides
 from harness.checks.check import Found
 from harness.checks.specimen import INPUTS, Difference, Specimen, difference, noise, parts, start
 from harness.engine import Member, Population, Settings, train
@@ -33,8 +33,7 @@ def population(specimen: Specimen) -> Found:
     parameters, buffers = stack_module_state(cells)
 
     def advance(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Any:
-        given = x[0].clone(), start(cells[0], x)
-        return functional_call(_Step(cells[0]), _within(parameters, buffers), given)
+        return functional_call(_First(cells[0]), _within(parameters, buffers), (x[0].clone(),))
 
     try:
         together = vmap(advance)(parameters, buffers)[0]
@@ -48,13 +47,15 @@ def population(specimen: Specimen) -> Found:
     return Found("reported", "yes", {"vmap": True})
 
 
-class _Step(torch.nn.Module):
-    def __init__(self, cell: torch.nn.Module) -> None:
+class _First(nn.Module):
+    """The first step of a cell as a module, for `functional_call`."""
+
+    def __init__(self, cell: Cell) -> None:
         super().__init__()
         self.cell = cell
 
-    def forward(self, x: Tensor, state: Any) -> Any:
-        return self.cell.step(x, state)  # type: ignore[operator]
+    def forward(self, x: Tensor) -> tuple[Tensor, State]:
+        return self.cell.step(x, self.cell.initial_state(len(x), device=x.device, dtype=x.dtype))
 
 
 def _within(*tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -64,10 +64,11 @@ class Specimen:
         """A new cell. The same arguments give the same weights, or the check `seed` fails."""
         with seeded(seed):
             cell = self.spec.build(INPUTS, self.width).to(dtype)
-            with torch.no_grad():
-                for p in cell.parameters():
-                    if p.requires_grad and nudge:
-                        p.add_(nudge * torch.randn(p.shape, dtype=dtype, generator=_generator(seed)))
+        generator = _generator(seed)
+        with torch.no_grad():
+            for p in cell.parameters():
+                if p.requires_grad and nudge:
+                    p.add_(nudge * torch.randn(p.shape, dtype=dtype, generator=generator))
         return cell
 
 

@@ -36,6 +36,12 @@ def test_what_they_are_made_of_is_sound(spec):
     assert not failed(spec)
 
 
+@pytest.mark.parametrize("name", ["learned_start", "counting", "recent", "frozen"])
+def test_what_is_unusual_and_right_is_sound(name, tmp_path):
+    """A start that is learned; integers and truth values; two dimensions; buffers and frozen weights."""
+    assert not failed(find_cell(plugin_cells.write(tmp_path, name)))
+
+
 def test_there_is_a_broken_cell_for_every_check():
     found = set().union(*(checks for _, checks in BROKEN.values()))
     assert found == {check.name for check in QUICK_CHECKS if check is not RUNS}
