@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
+from harness.errors import UserError
 from harness.executors.worker import describe
 
 Verdict = Literal["passed", "failed", "expected", "undecided", "reported"]
@@ -82,8 +83,9 @@ class Check(Generic[S_contra]):
         began = time.perf_counter()
         try:
             found = self.run(subject)
-        except Exception as error:
-            found = Found("failed", "raises", case=describe(error))
+        except (Exception, SystemExit) as error:
+            case = str(error) if isinstance(error, UserError) else describe(error)
+            found = Found("failed", "raises", case=case)
         seconds = time.perf_counter() - began
         excuse = subject.expected_failures.get(self.name)
         if excuse and found.verdict == "failed":

@@ -14,7 +14,7 @@ COMMANDS = {
     "tasks": "List the tasks.",
     "new": "Begin a cell or a task.",
     "show": "Print samples of a task, roles marked.",
-    "check": "Check that tasks measure what they say.",
+    "check": "Check that cells and tasks are what they must be.",
     "board": "Print the leaderboard.",
     "curves": "Print and plot accuracy against gap.",
     "compare": "Compare two cells, task by task.",

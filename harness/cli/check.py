@@ -2,13 +2,14 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.errors import UserError
-from harness.registry import find_task, task_classes
+from harness.errors import BrokenFile, UserError
+from harness.registry import CellSpec, cell_files, find_cell, find_task, task_classes
+from harness.task import Task
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,52 +29,80 @@ STYLES = {
 @click.option(
     "--task", "tasks", multiple=True, help="A task's id, or all for every registered one. Repeatable."
 )
+@click.option(
+    "--cell",
+    "cells",
+    multiple=True,
+    help="A cell's id or file, or all for every registered one. Repeatable.",
+)
+@click.option("--slow", is_flag=True, help="Of cells, try the compiler too: half a minute more for each.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line and check.")
-def command(tasks: tuple[str, ...], as_json: bool) -> None:
-    """Check that tasks measure what they say, and print what was measured.
+def command(tasks: tuple[str, ...], cells: tuple[str, ...], slow: bool, as_json: bool) -> None:
+    """Check that tasks measure what they say and cells are what they must be, and print what was found.
 
-    The gap is the one asked for, the oracle is right, answers are balanced, nothing but the cue tells them,
-    samples are the same for ever. Takes some seconds for a task, longer for one in English. The exit code is
-    1 when a check fails.
+    Of a task: the gap is the one asked for, the oracle is right, answers are balanced, nothing but the cue
+    tells them, samples are the same for ever. Of a cell: it sees nothing that is to come and no other row,
+    all it remembers is in its state, all ways to run it agree, everything in it learns, and it learns
+    something. Takes some seconds for each. The exit code is 1 when a check fails, 2 when a file is broken.
 
     \b
     Examples:
-      harness check --task gap-copy
-      harness check --task all --json
+      harness check --cell my_cell.py
+      harness check --cell all --task gap-copy --json
     """
-    if not tasks:
-        raise UserError("nothing to check: give --task NAME, or --task all")
-    names = [name for text in tasks for name in (task_classes() if text == "all" else [text])]
-    found = [find_task(name) for name in names]
+    if not tasks and not cells:
+        raise UserError("nothing to check: give --cell NAME or --task NAME, or all of either")
+    subjects, broken = _found(tasks, cells)
+    for line in broken:
+        click.echo(f"harness: {line}", err=True)
     from rich.console import Console
 
-    from harness.checks import check_task
+    from harness.checks import check_cell, check_task
 
     out, err = Console(highlight=False), Console(stderr=True)
     failed = False
-    for number, task in enumerate(found, 1):
-        label = f"{number}/{len(found)} {task.id}"
+    for number, subject in enumerate(subjects, 1):
+        label = f"{number}/{len(subjects)} {subject.id}"
         with err.status(label) as status:
             if not err.is_terminal:
                 err.print(label, highlight=False, markup=False, soft_wrap=True)
-            findings = check_task(task, lambda check: status.update(f"{label}: {check}"))  # noqa: B023
+            report: Callable[[str], None] = lambda check: status.update(f"{label}: {check}")  # noqa: B023, E731
+            if isinstance(subject, CellSpec):
+                findings = check_cell(subject, report, slow=slow)
+            else:
+                findings = check_task(subject, report)
         failed |= any(finding.verdict == "failed" for finding in findings)
+        kind = "cell" if isinstance(subject, CellSpec) else "task"
         if as_json:
             for finding in findings:
-                click.echo(json.dumps(_record(finding), ensure_ascii=False))
+                click.echo(json.dumps(_record(kind, finding), ensure_ascii=False))
         else:
             _print(out, findings)
-    sys.exit(1 if failed else 0)
+    sys.exit(2 if broken else 1 if failed else 0)
 
 
-def _record(finding: "Finding") -> dict[str, object]:
+def _found(tasks: Iterable[str], cells: Iterable[str]) -> tuple[list[CellSpec | Task], list[str]]:
+    """The tasks and cells of these names, and why those cells that are broken cannot be had."""
+    subjects: list[CellSpec | Task] = []
+    broken = []
+    for name in (name for text in tasks for name in (task_classes() if text == "all" else [text])):
+        subjects.append(find_task(name))
+    for name in (name for text in cells for name in (cell_files() if text == "all" else [text])):
+        try:
+            subjects.append(find_cell(name))
+        except BrokenFile as error:
+            broken.append(str(error))
+    return subjects, broken
+
+
+def _record(kind: str, finding: "Finding") -> dict[str, object]:
     """A finding as plain data."""
     fields = ("check", "verdict", "measured", "figures", "case", "reason", "seconds")
-    return {"task": finding.subject, **{name: getattr(finding, name) for name in fields}}
+    return {kind: finding.subject, **{name: getattr(finding, name) for name in fields}}
 
 
 def _print(console: "Console", findings: Sequence["Finding"]) -> None:
-    """A table of the findings of one task; under what failed, the case that shows it and why it matters."""
+    """A table of one subject's findings; under what failed, the case that shows it and why it matters."""
     from rich.table import Table
     from rich.text import Text
 

@@ -1,15 +1,16 @@
-"""`harness check`: a table per task, JSON, and what the exit code says."""
+"""`harness check`: a table per task or cell, JSON, and what the exit code says."""
 
 import json
 import sys
 
+import plugin_cells
 import pytest
 from broken_tasks import BROKEN
 
 from harness import checks
-from harness.checks import CHEAP, tasks
+from harness.checks import CHEAP, QUICK_CHECKS, cells, tasks
 from harness.cli import check, main
-from harness.registry import task_classes
+from harness.registry import cell_files, task_classes
 
 
 @pytest.fixture
@@ -18,6 +19,7 @@ def harness(monkeypatch, capsys):
 
     def run(*arguments):
         monkeypatch.setattr(tasks, "TASK_CHECKS", CHEAP)
+        monkeypatch.setattr(cells, "CELL_CHECKS", QUICK_CHECKS)
         monkeypatch.setattr(sys, "argv", ["harness", "check", *arguments])
         monkeypatch.setenv("COLUMNS", "300")
         with pytest.raises(SystemExit) as exit:
@@ -70,10 +72,69 @@ def test_all_is_every_registered_task(harness, monkeypatch):
     ]
 
 
+def test_a_cell_and_a_task_in_one_command(harness):
+    code, out, err = harness("--cell", "gru[reset=before]", "--task", "gap-latch", "--json")
+    assert code == 0
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert {row.get("task", row.get("cell")) for row in rows} == {"gap-latch@1", "gru[reset=before]"}
+    assert [row["check"] for row in rows if "cell" in row] == [check.name for check in QUICK_CHECKS]
+    assert err.splitlines() == ["1/2 gap-latch@1", "2/2 gru[reset=before]"]
+
+
+def test_all_cells_are_every_registered_one(harness, monkeypatch):
+    monkeypatch.setattr(
+        checks,
+        "check_cell",
+        lambda spec, report, slow: [CHEAP[0](spec.cls(32, 64) and BROKEN["OffByOne"][0])],
+    )
+    code, _, err = harness("--cell", "all", "--json")
+    assert code == 0
+    names = [line.partition(" ")[2] for line in err.splitlines()]
+    assert names == list(cell_files())
+
+
+def test_files_that_are_broken_are_told_of_and_the_others_are_checked(harness, tmp_path):
+    files = {
+        "syntax.py": "def broken(:\n",
+        "empty.py": "import torch\n",
+        "two.py": "from harness import Cell\n\n\nclass A(Cell): ...\n\n\nclass B(Cell): ...\n",
+        "narrow.py": (
+            "from harness import Cell\n\n\nclass Narrow(Cell):\n"
+            "    def __init__(self, size):\n        super().__init__(size, size)\n"
+        ),
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    paths = [str(tmp_path / name) for name in files] + [plugin_cells.write(tmp_path, "raising"), "rnn"]
+    code, out, err = harness(*(word for path in paths for word in ("--cell", path)), "--json")
+    assert code == 2
+    assert err.splitlines()[:3] == [
+        f"harness: {tmp_path}/syntax.py:1: SyntaxError: invalid syntax (syntax.py, line 1)",
+        f"harness: {tmp_path}/empty.py: a file holds one subclass of harness.Cell, here are: none",
+        f"harness: {tmp_path}/two.py: a file holds one subclass of harness.Cell, here are: A, B; "
+        "name one, as in two.py:A",
+    ]
+    rows = [json.loads(line) for line in out.splitlines()]
+    first = {row["cell"]: row for row in reversed(rows)}
+    where = f"cell narrow: {tmp_path}/narrow.py:4: TypeError: Narrow.__init__() takes 2 positional arguments"
+    assert first["narrow"]["case"].startswith(where)
+    assert first["raising"]["case"].endswith("RuntimeError: the step is out of order")
+    assert {name: sum(row["cell"] == name for row in rows) for name in first} == {
+        "narrow": 1, "raising": 1, "rnn": len(QUICK_CHECKS)
+    }  # fmt: skip
+
+
+def test_of_a_cell_that_fails_the_exit_code_is_1(harness, tmp_path):
+    code, out, _ = harness("--cell", plugin_cells.write(tmp_path, "unused_parameter"))
+    assert code == 1
+    assert "3 of 3 entries of idle have none in 300 steps" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "harness: nothing to check: give --task NAME, or --task all\n"),
+        ([], "harness: nothing to check: give --cell NAME or --task NAME, or all of either\n"),
+        (["--cell", "resevoir"], "harness: unknown cell 'resevoir': did you mean reservoir?\n"),
         (["--task", "gap-ltch"], "harness: unknown task 'gap-ltch': did you mean gap-latch?\n"),
         (["--task", "gap-copy[pay=1]"], "harness: unknown option of gap-copy 'pay': did you mean payload?\n"),
     ],
