@@ -1,17 +1,18 @@
 """Choices that live in the page's address, so that what is shown can be shared by its URL."""
 
 from collections.abc import Sequence
-from html import escape
 
 import streamlit as st
 
+from dashboard.drawn import words
 
-def one(label: str, options: Sequence[str], key: str) -> str:
+
+def one(label: str, options: Sequence[str], key: str, help: str | None = None) -> str:
     """The option chosen, the first if none is."""
     asked = st.query_params.get_all(key)
     _regret(asked, options)
     st.session_state[key] = next((option for option in asked if option in options), options[0])
-    return str(st.selectbox(label, options, key=key, on_change=_keep, args=(key, options[:1])))
+    return str(st.selectbox(label, options, key=key, help=help, on_change=_keep, args=(key, options[:1])))
 
 
 def several(label: str, options: Sequence[str], default: Sequence[str], key: str) -> list[str]:
@@ -24,16 +25,30 @@ def several(label: str, options: Sequence[str], default: Sequence[str], key: str
     return [option for option in options if option in chosen]
 
 
+def text(label: str, key: str, placeholder: str) -> str:
+    """What was written, without blanks around it."""
+    st.session_state[key] = st.query_params.get(key, "")
+    return st.text_input(label, key=key, placeholder=placeholder, on_change=_keep, args=(key, [""])).strip()
+
+
+def whole(label: str, key: str, default: int, low: int, high: int) -> int:
+    """The whole number chosen; what the address asks for is moved into its bounds."""
+    asked = st.query_params.get(key, "")
+    number = int(asked) if asked.isdecimal() else default
+    st.session_state[key] = min(max(number, low), high)
+    return int(st.number_input(label, low, high, key=key, on_change=_keep, args=(key, [f"{default}"])))
+
+
 def _regret(asked: Sequence[str], options: Sequence[str]) -> None:
     """Say what the address asks for and there is not."""
     if missing := [name for name in asked if name and name not in options]:
-        st.warning(f"There are no such results: {escape(', '.join(missing))}")
+        st.warning(f"There are no such results: {words(', '.join(missing))}")
 
 
 def _keep(key: str, default: Sequence[str]) -> None:
     """Write a choice into the address; the default needs no mention there."""
     value = st.session_state[key]
-    chosen = [value] if isinstance(value, str) else value
+    chosen = value if isinstance(value, list) else [f"{value}"]
     if set(chosen) == set(default):
         st.query_params.pop(key, None)
     else:

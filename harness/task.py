@@ -4,10 +4,11 @@ Letters: T time, B batch, Q queries.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from functools import cached_property
+from itertools import groupby
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
@@ -20,6 +21,7 @@ from harness.streams import Stream
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+_PUNCTUATION = (".", ",")
 
 
 class Role(IntEnum):
@@ -93,6 +95,16 @@ class Span(NamedTuple):
     text: str
     role: Role
     answer: str | None = None
+
+
+def phrases(spans: Iterable[Span]) -> Iterator[tuple[Role, str]]:
+    """Neighbours of one role as text, which begins with a space unless it begins with punctuation.
+
+    >>> list(phrases([Span("born", Role.PREFIX), Span("in", Role.PREFIX), Span(".", Role.FILLER)]))
+    [(<Role.PREFIX: 0>, ' born in'), (<Role.FILLER: 3>, '.')]
+    """
+    for role, run in groupby(spans, key=lambda span: span.role):
+        yield role, "".join(span.text if span.text in _PUNCTUATION else f" {span.text}" for span in run)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterable
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.registry import find_task
-from harness.task import SPLITS, Role, Span, Split
+from harness.task import SPLITS, Role, Span, Split, phrases
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -23,7 +22,6 @@ STYLES = {
 ANSWER = "bold green"
 MARKS = {Role.CUE: ("[", "]"), Role.DECOY: ("{", "}"), Role.QUESTION: ("<", ">")}
 """What is put around a role where there are no colours."""
-PUNCTUATION = (".", ",")
 
 
 @click.command("show")
@@ -74,13 +72,11 @@ def typeset(spans: Iterable[Span], marked: bool) -> "Text":
     """Spans as one text, roles told by colours or, `marked`, by brackets; the answers come last."""
     from rich.text import Text
 
-    text, answers = Text(), ""
-    for role, run in groupby(spans, key=lambda span: span.role):
-        words = ""
-        for span in run:
-            words += span.text if span.text in PUNCTUATION else f" {span.text}"
-            answers += f" {span.answer}" if span.answer is not None else ""
+    spans = list(spans)
+    text = Text()
+    for role, words in phrases(spans):
         left, right = MARKS.get(role, ("", "")) if marked else ("", "")
         text.append(" " if text and words.startswith(" ") else "")
         text.append(f"{left}{words.strip()}{right}", STYLES[role])
+    answers = "".join(f" {span.answer}" for span in spans if span.answer is not None)
     return text.append(" →").append(answers, ANSWER) if answers else text

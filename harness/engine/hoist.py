@@ -11,12 +11,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx
-from torch.func import functionalize
+from torch.func import functionalize, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn import functional as F
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from harness.cell import State
 from harness.engine.step import CHEAP, VIEWS, Advance, extract
+
+PIECES = 64
+"""Batches of inputs that are projected at once: of each the product has a copy of the weights."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +45,11 @@ class Hoisted:
 
     def features(self, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
         """What `recur` reads of inputs (P, N, D): (P, N, F)."""
-        length, pieces = x.shape[1], []
-        for piece in x.split(self.rows, dim=1):
-            missing = self.rows - piece.shape[1]
-            padded = torch.cat([piece, piece.new_zeros(len(x), missing, x.shape[2])], dim=1)
-            made = self.project(*parameters.values(), padded if missing else piece)
-            pieces.append(torch.cat([part.flatten(2) for part in made], dim=2))
-        return torch.cat(pieces, dim=1)[:, :length]
+        length, values = x.shape[1], tuple(parameters.values())
+        padded = F.pad(x, (0, 0, 0, -length % self.rows)).unflatten(1, (-1, self.rows))
+        each = vmap(lambda piece: self.project(*values, piece), in_dims=1, out_dims=1, chunk_size=PIECES)
+        made = [part.flatten(1, 2).flatten(2) for part in each(padded)]  # (P, N, …) each
+        return torch.cat(made, dim=2)[:, :length]
 
 
 def hoist(advance: Advance, parameters: dict[str, Tensor], x: Tensor, state: State) -> Hoisted:

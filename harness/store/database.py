@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ class Database:
     """A store's place. A connection lives as long as its transaction, so threads and forks share none.
 
     where: a URL or a file's path; else the environment's HARNESS_DB; else `results.db` in the current folder
+    wait: seconds to wait for another process that has it locked; BUSY_SECONDS if None
     """
 
-    def __init__(self, where: str | None = None) -> None:
+    def __init__(self, where: str | None = None, *, wait: float | None = None) -> None:
         self.url = _url(where or os.environ.get("HARNESS_DB") or DEFAULT)
         self.name = self.url.database if self._sqlite else self.url.render_as_string(hide_password=True)
         try:
@@ -38,7 +40,7 @@ class Database:
                 f"{self.name} needs the driver {error.name}: pip install 'recurrent-harness[postgres]'"
             ) from None
         if self._sqlite:
-            sa.event.listen(self._engine, "connect", _on_sqlite_connect)
+            sa.event.listen(self._engine, "connect", partial(_on_sqlite_connect, wait))
         sa.event.listen(self._engine, "begin", _on_begin)
 
     @property
@@ -63,7 +65,7 @@ class Database:
 
     @contextmanager
     def transaction(self, *, write: bool = False) -> Iterator[sa.Connection]:
-        """All or nothing; one writer at a time, whom readers never wait for.
+        """All or nothing; one writer at a time, whom readers never wait for. Without `write` it only reads.
 
         Raises UserError when the database cannot be reached, read or written.
         """
@@ -172,18 +174,22 @@ def _url(where: str) -> sa.URL:
     return url.set(drivername="sqlite" if url.get_backend_name() == "sqlite" else "postgresql+psycopg")
 
 
-def _on_sqlite_connect(connection: Any, record: object) -> None:
+def _on_sqlite_connect(wait: float | None, connection: Any, record: object) -> None:
     connection.isolation_level = None  # the driver begins no transactions of its own: _on_begin does
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+    seconds = BUSY_SECONDS if wait is None else wait
+    connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 
 def _on_begin(connection: sa.Connection) -> None:
     write = connection.get_execution_options().get("write")
     if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
     elif write:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
+    else:
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
 
 
 def _on_network(path: Path, mounts: Path = Path("/proc/mounts")) -> bool:

@@ -65,13 +65,15 @@ class Store:
         self.database = database
 
     @classmethod
-    def open(cls, url: str | None = None, *, create: bool = True) -> "Store":
+    def open(cls, url: str | None = None, *, create: bool = True, wait: float | None = None) -> "Store":
         """The store at a URL or path; None: at HARNESS_DB, else `results.db` in the current folder.
 
-        create: make it where there is none. Raises UserError where there is none otherwise, and where it is
-        no store, cannot be reached, or is of another revision.
+        create: make it where there is none
+        wait: seconds, for another process that has it locked; as long as a writer would, if None
+        Raises UserError where there is none otherwise, and where it is no store, cannot be reached, or is of
+        another revision.
         """
-        database = Database(url)
+        database = Database(url, wait=wait)
         if create and database.revision() is None:
             database.upgrade()
         database.check()
@@ -186,15 +188,19 @@ class Store:
         protocol: str | None = None,
         cells: Iterable[str] | None = None,
         keys: Iterable[str] | None = None,
+        failed: bool = False,
     ) -> "pd.DataFrame":
         """A row per run, in the order they were recorded: what was asked, what came out, its provenance.
 
         task, protocol, cells: canonical ids
         keys: exactly the runs of these keys, though a newer version of their cell may be there
+        failed: only those that diverged or crashed
         """
         import pandas as pd
 
         chosen = visible(task, protocol, cells, self._of(keys))
+        if failed:
+            chosen = chosen.where(runs.c.outcome != "finished")
         columns = [runs.c[name] for name in (*ASKED, *CAME_OUT, "created", "provenance_id")]
         contents = sa.select(provenances.c.id, provenances.c.content)
         with self.database.transaction() as connection:

@@ -1,16 +1,26 @@
 """The pages as Streamlit runs them, without a browser."""
 
+import doctest
 import json
+import os
+import re
+import shutil
+import socket
+import sqlite3
+import time
+from contextlib import closing
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 import synthetic
 from streamlit.testing.v1 import AppTest
 
-from harness import stats
-from harness.protocol import QUICK, QUICK_MIXED
-from harness.registry import ROOT
-from harness.store import Store
+from dashboard import drawn, runs
+from harness import board, exchange, stats
+from harness.protocol import PROTOCOLS, QUICK, QUICK_MIXED
+from harness.registry import ROOT, find_task, suite
+from harness.store import RunRequest, Store
 
 VARIED = QUICK.vary(updates=500)
 
@@ -22,19 +32,33 @@ def store(tmp_path, monkeypatch):
     return Store.open(str(path))
 
 
-@pytest.fixture
-def filled(store):
+@pytest.fixture(scope="module")
+def _filled(tmp_path_factory):
+    path = tmp_path_factory.mktemp("filled") / "results.db"
+    store = Store.open(str(path))
     for protocol in (QUICK, QUICK_MIXED):
         for cell in ("gru", "rnn", "lstm[layers=2]"):
             synthetic.record(store, cell, protocol=protocol)
     synthetic.record(store, "gru", "nl-birthplace@1", chance=0.05, min_gap=12)
     synthetic.record(store, "gru", protocol=VARIED, diverged=[(64, 0.01, 1)])
-    return store
+    return path
 
 
-def visit(**query):
-    """The app at an address."""
-    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
+@pytest.fixture
+def filled(_filled, tmp_path, monkeypatch):
+    path = shutil.copy(_filled, tmp_path / "results.db")
+    monkeypatch.setenv("HARNESS_DB", str(path))
+    return Store.open(str(path))
+
+
+def visit(page="gap_curves", **query):
+    """A page at an address; `app` is the whole, at its first page."""
+    lines = f"from dashboard import {page}\n{page}.page()\n"
+    app = (
+        AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
+        if page == "app"
+        else AppTest.from_string(lines, default_timeout=60)
+    )
     for key, value in query.items():
         app.query_params[key] = value
     app.run()
@@ -49,7 +73,7 @@ def _vega(block):
 def charts(app):
     """The cells and the spec of every chart."""
     specs = [json.loads(element.proto.spec) for element in _vega(app)]
-    return [(spec["layer"][-1]["encoding"]["color"]["scale"]["domain"], spec) for spec in specs]
+    return [(spec.get("layer", [spec])[-1]["encoding"]["color"]["scale"]["domain"], spec) for spec in specs]
 
 
 def address(app):
@@ -58,7 +82,20 @@ def address(app):
 
 
 def headings(app):
-    return [text.value.partition("**")[2].partition("**")[0] for text in app.markdown if "**" in text.value]
+    return re.findall(r"<b>(.*?)</b> –", html(app))
+
+
+def html(app):
+    """All that is drawn as HTML."""
+    return "\n".join(element.proto.body for element in app.get("html"))
+
+
+def cells_of(table):
+    """The rows of an HTML table, as text."""
+    rows = re.findall(r"<tr>(.*?)</tr>", table)
+    return [
+        [re.sub(r"<.*?>", "", cell) for cell in re.findall(r"<t[dh].*?>(.*?)</t[dh]>", row)] for row in rows
+    ]
 
 
 class TestGapCurves:
@@ -123,11 +160,213 @@ class TestGapCurves:
 
     def test_names_are_text_and_not_markup(self, store):
         synthetic.record(store, "my-cell[note=<b>x</b>]")
-        legend = visit().get("html")[0].proto.body
-        assert "&lt;b&gt;x&lt;/b&gt;" in legend
+        assert "&lt;b&gt;x&lt;/b&gt;" in html(visit())
+        assert "<b>x</b>" not in html(visit())
+
+
+@pytest.fixture(scope="module")
+def _suite_filled(tmp_path_factory):
+    store = Store.open(str(tmp_path_factory.mktemp("suite") / "results.db"))
+    synthetic.fill_suite(store, {"gru": 10, "lstm": 5, "rnn": 2})
+    synthetic.record(store, "clockwork", protocol=QUICK_MIXED)
+    return store
+
+
+@pytest.fixture
+def suite_filled(_suite_filled, monkeypatch):
+    """A board of four statuses."""
+    monkeypatch.setenv("HARNESS_DB", str(_suite_filled.database.path))
+    return _suite_filled
+
+
+class TestLeaderboard:
+    def test_is_the_first_page_and_shows_the_board_as_it_is(self, suite_filled):
+        app = visit("app")
+        assert app.title[0].value == "Leaderboard"
+        rows = board.read(suite_filled, "quick-mixed@1").rows
+        head, *shown = cells_of(html(app).partition("Task by task")[0])[:5]
+        shown = [dict(zip(head, row, strict=True)) for row in shown]
+        assert [row["cell"].split("&nbsp;")[1] for row in shown] == rows["cell"].tolist()
+        assert [(row["rank"], row["tie"]) for row in shown] == [stats.rank_text(r) for r in rows.itertuples()]
+        assert [row["status"] for row in shown] == [
+            "full (10)", "provisional (5)", "unranked (2)", "incomplete (1 of 18 tasks)",
+        ]  # fmt: skip
+        first = rows.iloc[0]
+        assert shown[0]["score"] == f"{first['score']:.3f} [{first['low']:.3f}, {first['high']:.3f}]"
+        assert shown[3]["rank"] == shown[3]["score"] == "–"
+
+    def test_what_lacks_something_is_shown_with_its_command(self, suite_filled):
+        app = visit("leaderboard")
+        completes, made = (code.value for code in app.code)
+        rows = board.read(suite_filled, "quick-mixed@1").rows.set_index("cell")
+        for cell in ("lstm", "rnn", "clockwork"):
+            assert f"# {cell} is {rows['status'][cell]}" in completes
+            assert rows["completes"][cell] in completes.splitlines()
+        assert "gru" not in completes
+        assert made.splitlines() == rows["command"].tolist()
+
+    def test_filters_and_order_are_those_of_the_address(self, suite_filled):
+        def shown(**query):
+            return re.findall(
+                r"cell\?cell=(\w+)", html(visit("leaderboard", **query)).partition("</table>")[0]
+            )
+
+        assert shown() == ["gru", "lstm", "rnn", "clockwork"]
+        assert shown(find="U") == ["gru"]
+        assert shown(status=["unranked", "incomplete"], sort="name") == ["clockwork", "rnn"]
+        assert shown(sort="training seconds") == ["clockwork", "rnn", "lstm", "gru"]
+        assert shown(state="64") == ["gru", "lstm", "clockwork"]
+
+    def test_a_choice_goes_into_the_address(self, suite_filled):
+        app = visit("leaderboard")
+        app.text_input(key="find").set_value("rnn").run()
+        app.selectbox(key="sort").set_value("name").run()
+        assert address(app) == {"find": ["rnn"], "sort": ["name"]}
+        app.text_input(key="find").set_value("").run()
+        app.selectbox(key="sort").set_value("rank").run()
+        assert address(app) == {}
+
+    def test_results_beside_the_suite_alone_are_told_of(self, store):
+        synthetic.record(store, "gru", "my-own-task@1")
+        app = visit("leaderboard")
+        assert "There are no results on the suite yet" in app.info[0].value
+
+
+class TestCell:
+    def test_its_card_and_all_its_curves(self, filled):
+        app = visit("cell", cell="gru")
+        assert app.code[0].value == synthetic.SOURCE.strip()
+        assert "gru: a cell." in [text.value for text in app.markdown]
+        assert [cells for cells, _ in charts(app)] == [["gru"]] * 3  # two tasks, and how it learned on one
+        assert {m.label: m.value for m in app.metric} == {
+            "Hidden size": "40", "Parameters": "7,920", "State (floats)": "40", "Tasks": "2",
+            "Runs": "40", "Failed runs": "0", "Training (s)": "50",
+        }  # fmt: skip
+        assert app.dataframe[0].value["task"].tolist() == ["gap-copy@1", "nl-birthplace@1"]
+
+    def test_failed_runs_have_no_learning_curve(self, store):
+        every = [(64, lr, repetition) for lr in QUICK.lr for repetition in (0, 1)]
+        synthetic.record(store, "gru", protocol=QUICK, only=[64], diverged=every)
+        app = visit("cell")
+        assert app.info[0].value == "No run of these has a learning curve."
+        assert len(charts(app)) == 1
+
+
+class TestTask:
+    def test_samples_are_those_of_the_task_with_their_roles_marked(self, filled):
+        app = visit("task", task="nl-birthplace@1", gap="20", sample="3")
+        task = find_task("nl-birthplace")
+        assert any(task.ability in text.value for text in app.markdown)
+        samples = re.findall(r"<div class=sample>(.*?)</div>", html(app))
+        batch = task.batch("train", 0, 20, 2, len(samples))
+        for row, sample in enumerate(samples):
+            spans = task.render(batch, row)
+            for role in {span.role for span in spans}:
+                marked = "".join(re.findall(f"<mark class={role.name.lower()} .*?>(.*?)</mark>", sample))
+                words = "".join(span.text for span in spans if span.role == role)
+                assert marked.replace(" ", "") == words.replace(" ", "")
+            assert re.findall(r"class=answer.*?>(.*?)<", sample) == [s.answer for s in spans if s.answer]
+        assert [cells for cells, _ in charts(app)] == [["gru"]]
+
+    def test_a_gap_out_of_reach_becomes_the_smallest(self, filled):
+        assert visit("task", task="nl-birthplace@1", gap="3").number_input(key="gap").value == 12
+
+    def test_a_task_without_results_shows_the_command(self, filled):
+        app = visit("task", task="gap-echo@1")
+        assert app.code[-1].value == "harness run --cell all --task gap-echo@1"
+
+    def test_a_task_that_is_not_here_is_remembered(self, store):
+        synthetic.record(store, "gru", "my-own-task@1")
+        app = visit("task", task="my-own-task@1")
+        assert "no samples: unknown task 'my-own-task'" in app.warning[0].value
+        assert "class Task" in [code.value for code in app.code][1]
+        assert len(charts(app)) == 1
+
+
+class TestRuns:
+    def request(self):
+        return RunRequest(
+            *("lstm[layers=2]", "lstm", "0" * 12, "gap-copy@1", "quick@1", "closed"),
+            *(0, 0.01, 64, 40, "float32", 1),
+        )
+
+    def test_what_runs_is_shown_before_there_is_any_result(self, store):
+        number = store.begin([self.request()], owner=f"{socket.gethostname()}:{os.getpid()}:1")
+        store.beat(number, 0.37)
+        app = visit("runs")
+        assert app.subheader[0].value == "Running now: 1"
+        assert "37%" in app.get("progress")[0].proto.text
+        assert "gap 64" in app.get("progress")[0].proto.text
+
+    def test_failures_are_shown_with_their_reasons(self, filled):
+        filled.end(filled.begin([self.request()], owner="there:1:1"), "out-of-memory", "20 GB are too much")
+        app = visit("runs")
+        unfinished, finished, failed = (table.value for table in app.dataframe)
+        assert unfinished[["cell", "outcome", "reason"]].values.tolist() == [
+            ["lstm[layers=2]", "out-of-memory", "20 GB are too much"]
+        ]
+        assert set(finished["outcome"]) == {"finished"}
+        assert failed[["cell", "gap", "outcome", "at update"]].values.tolist() == [
+            ["gru", "64", "diverged", 312]
+        ]
+
+
+class TestMethods:
+    def test_tells_of_every_protocol_and_task_without_a_store(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("HARNESS_DB", str(tmp_path / "results.db"))
+        app = visit("methods")
+        assert list(app.table[0].value.columns) == [protocol.id for protocol in PROTOCOLS.values()]
+        assert app.dataframe[0].value["task"].tolist() == list(suite())
+
+
+@pytest.mark.parametrize("module", [drawn, runs])
+def test_examples_hold(module):
+    done = doctest.testmod(module)
+    assert done.attempted
+    assert not done.failed
 
 
 class TestResults:
+    PAGES = ("leaderboard", "gap_curves", "cell", "task", "runs")
+
+    @pytest.mark.parametrize("page", PAGES)
+    def test_every_page_says_what_is_wrong_with_the_store(self, store, page, monkeypatch):
+        with store.database.transaction(write=True) as connection:
+            connection.execute(sa.text("UPDATE alembic_version SET version_num = '0000'"))
+        (error,) = visit(page).error
+        assert "is at revision 0000" in error.value
+        assert "harness db upgrade" in error.value
+
+    def test_a_locked_store_is_told_of_soon(self, store):
+        with closing(sqlite3.connect(store.database.path)) as other:
+            other.execute("PRAGMA locking_mode = EXCLUSIVE")
+            other.execute("PRAGMA journal_mode = DELETE")
+            other.execute("BEGIN EXCLUSIVE")
+            start = time.monotonic()
+            (error,) = visit("leaderboard").error
+            assert time.monotonic() - start < 10
+        assert "is locked by another process" in error.value
+
+    def test_the_reference_results_are_a_click_away(self, store, tmp_path, monkeypatch):
+        synthetic.record(store, "gru")
+        file = tmp_path / "reference.jsonl"
+        exchange.export(store, file)
+        monkeypatch.setattr(exchange, "REFERENCE", file)
+        monkeypatch.setenv("HARNESS_DB", str(tmp_path / "new.db"))
+        app = visit()
+        app.button[0].click().run()
+        assert [cells for cells, _ in charts(app)] == [["gru"]]
+
+    def test_reference_results_that_do_not_add_up_are_told_of(self, tmp_path, monkeypatch):
+        file = tmp_path / "reference.jsonl"
+        file.write_text("no JSON")
+        monkeypatch.setattr(exchange, "REFERENCE", file)
+        monkeypatch.setenv("HARNESS_DB", str(tmp_path / "new.db"))
+        app = visit()
+        app.button[0].click().run()
+        assert not app.exception
+        assert app.error[0].value.startswith("reference, line 1: not JSON")
+
     @pytest.mark.parametrize("made", [False, True])
     def test_without_results_the_commands_are_shown(self, tmp_path, monkeypatch, made):
         path = str(tmp_path / "results.db")

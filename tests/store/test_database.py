@@ -123,6 +123,14 @@ def test_readers_do_not_wait_for_a_writer_and_other_writers_do_not_wait_for_ever
     store.beat(1, 0.7)
 
 
+def test_who_only_reads_cannot_write(tmp_path, make):
+    store = Store.open(str(tmp_path / "results.db"))
+    make.record(store, make.result())
+    with pytest.raises(UserError, match="read-only"), store.database.transaction() as connection:
+        connection.exec_driver_sql("UPDATE attempts SET progress = 0.5")
+    assert list(store.attempts()["progress"]) == [1.0]
+
+
 def test_a_network_file_system_is_told(tmp_path):
     mounts = tmp_path / "mounts"
     mounts.write_text(

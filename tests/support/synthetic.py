@@ -2,9 +2,10 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.protocol import QUICK, QUICK_MIXED, Protocol
+from harness.registry import find_task, suite
 from harness.stats import gap_auc
 from harness.store import Card, Point, RunRequest, RunResult, Score, Store
 from harness.streams import Stream
@@ -26,6 +27,7 @@ def record(
     chance: float = 0.125,
     min_gap: int = 0,
     queries: int = 3,
+    hidden_size: int = 40,
     diverged: Sequence[tuple[int | None, float, int]] = (),
     only: Sequence[int] | None = None,
     source: str = SOURCE,
@@ -46,7 +48,7 @@ def record(
                 request = RunRequest(
                     cell=cell, cell_name=name, cell_version=VERSION, task=task, protocol=protocol.id,
                     division=protocol.division, repetition=repetition, lr=lr, gap=gap,
-                    hidden_size=protocol.hidden_size or 40, dtype="float32", numerics=1,
+                    hidden_size=protocol.hidden_size or hidden_size, dtype="float32", numerics=1,
                 )  # fmt: skip
                 failed = (gap, lr, repetition) in diverged
                 at = scored if gap is None else (gap,)
@@ -103,3 +105,13 @@ def fill(store: Store) -> None:
         for protocol in (QUICK, QUICK_MIXED):
             record(store, cell, protocol=protocol)
             record(store, cell, "nl-birthplace@1", protocol, chance=0.05, min_gap=12)
+
+
+def fill_suite(store: Store, repetitions: Mapping[str, int], protocol: Protocol = QUICK_MIXED) -> None:
+    """Cells on the whole suite, each with so many repetitions; the vanilla RNN carries more state."""
+    for cell, n in repetitions.items():
+        for task in map(find_task, suite()):
+            record(
+                store, cell, task.id, protocol, repetitions=range(n), chance=task.chance(16),
+                min_gap=task.min_gap, hidden_size=100 if cell == "rnn" else 40,
+            )  # fmt: skip

@@ -1,0 +1,148 @@
+"""The page of runs: what is running now, how far it is, what failed and why. It refreshes by itself."""
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import drawn, results
+from harness.errors import UserError
+from harness.store import Store
+
+_RECENT = 20
+_ENDS = ("timed-out", "out-of-memory", "killed", "interrupted")
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("Runs")
+    held = results.opened(empty=True)
+    _live(held.store)
+    failed = held.failed()
+    st.subheader("Runs that failed")
+    if failed.empty:
+        st.markdown("None diverged, and no cell crashed.")
+    else:
+        st.markdown(f"Runs that diverged or crashed: {len(failed):,}. They are final, and count as chance.")
+        _list_failed(failed.iloc[::-1].head(_RECENT))
+        st.download_button(
+            "Download all failed runs (CSV)",
+            failed.drop(columns="provenance").to_csv(index=False),
+            "failed-runs.csv",
+            "text/csv",
+        )
+
+
+@st.fragment(run_every=results.REFRESH_SECONDS)
+def _live(store: Store) -> None:
+    """The populations that train now, and how the last ones ended."""
+    try:
+        attempts = store.attempts()
+    except UserError as error:
+        st.error(str(error))
+        return
+    now = pd.Timestamp.now("UTC")
+    running = attempts[attempts["outcome"].isna()]
+    st.subheader(f"Running now: {len(running)}")
+    if running.empty:
+        st.markdown("Nothing is being trained.")
+    for row in running.itertuples():
+        passed = (now - row.started).total_seconds()
+        st.progress(row.progress, f"{_label(row)}: {row.progress:.0%}{_left(row.progress, passed)}")
+        st.caption(
+            f"{row.members} {'member' if row.members == 1 else 'members'}, begun {_ago(passed)} ago, "
+            f"last heard of {_ago((now - row.heartbeat).total_seconds())} ago"
+        )
+    ended = attempts[attempts["outcome"].notna()]
+    _last(ended, now)
+
+
+def _label(row: object) -> str:
+    gap = "" if pd.isna(row.gap) else f" · gap {row.gap:.0f}"  # type: ignore[attr-defined]
+    return drawn.words(f"{row.cell} · {row.task} · {row.protocol}{gap}")  # type: ignore[attr-defined]
+
+
+def _left(progress: float, passed: float) -> str:
+    return f", about {_ago(passed / progress * (1 - progress))} left" if 0.02 < progress < 1 else ""
+
+
+def _ago(seconds: float) -> str:
+    """A time in the unit that fits it.
+
+    >>> _ago(7), _ago(200), _ago(9000), _ago(200_000)
+    ('7 s', '3 min', '2.5 h', '2.3 days')
+    """
+    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            number = max(seconds, 0) / size
+            return f"{number:.1f} {unit}" if unit == "h" else f"{number:.0f} {unit}"
+    return f"{seconds / 86_400:.1f} days"
+
+
+def _last(ended: pd.DataFrame, now: pd.Timestamp) -> None:
+    """How the last attempts ended, those that did not finish apart, with what to do."""
+    failed = ended[ended["outcome"].isin(_ENDS)]
+    st.subheader("Unfinished")
+    if failed.empty:
+        st.markdown("Every attempt that ended has finished.")
+    else:
+        st.markdown(
+            f"Attempts that ended before they were done: {len(failed):,}. The same command tries their runs "
+            "again; after three failures, with `--retry`."
+        )
+        _list(failed, now)
+    st.subheader("Last finished")
+    finished = ended[ended["outcome"] == "finished"]
+    if finished.empty:
+        st.markdown("Nothing yet.")
+    else:
+        _list(finished, now)
+
+
+def _gaps(rows: pd.DataFrame) -> list[str]:
+    return ["mixed" if gap != gap else f"{gap:.0f}" for gap in rows["gap"]]
+
+
+def _list_failed(runs: pd.DataFrame) -> None:
+    frame = pd.DataFrame(
+        {
+            "run": runs["run"],
+            "cell": runs["cell"],
+            "task": runs["task"],
+            "protocol": runs["protocol"],
+            "gap": _gaps(runs),
+            "learning rate": runs["lr"],
+            "repetition": runs["repetition"],
+            "outcome": runs["outcome"],
+            "at update": runs["outcome_update"].astype("Int64"),
+            "reason": runs["reason"].fillna(""),
+        }
+    )
+    _show(frame)
+
+
+def _show(frame: pd.DataFrame) -> None:
+    st.dataframe(
+        frame,
+        hide_index=True,
+        height=35 * (min(len(frame), 10) + 1) + 3,
+        column_config={"progress": st.column_config.NumberColumn(format="percent")},
+    )
+
+
+def _list(attempts: pd.DataFrame, now: pd.Timestamp) -> None:
+    shown = attempts.sort_values("heartbeat", ascending=False).head(_RECENT)
+    took = (shown["heartbeat"] - shown["started"]).dt.total_seconds()
+    frame = pd.DataFrame(
+        {
+            "cell": shown["cell"],
+            "task": shown["task"],
+            "protocol": shown["protocol"],
+            "gap": _gaps(shown),
+            "members": shown["members"],
+            "outcome": shown["outcome"],
+            "progress": shown["progress"],
+            "took": took.map(_ago),
+            "ended": [f"{_ago((now - at).total_seconds())} ago" for at in shown["heartbeat"]],
+            "reason": shown["reason"].fillna(""),
+        }
+    )
+    _show(frame)
