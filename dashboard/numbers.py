@@ -46,7 +46,7 @@ def panels(parts: Iterable[tuple[str, pd.DataFrame]], columns: int, height: int)
         st.caption(notes[0])
 
 
-@st.cache_data(max_entries=500, show_spinner=False)
+@st.cache_data(max_entries=500, show_spinner=False, hash_funcs={pd.DataFrame: pd.DataFrame.to_csv})
 def _spec(points: pd.DataFrame, height: int) -> dict[str, Any]:
     """A panel as Vega-Lite has it, which takes Altair longer to write than a browser to draw."""
     return panel(points, height=height, legend=False).to_dict()
