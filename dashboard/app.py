@@ -4,11 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import cell, gap_curves, leaderboard, methods, runs, task
+from dashboard import cell, gap_curves, leaderboard, methods, results, runs, task
 
 st.set_page_config(page_title="harness", page_icon="〰️", layout="wide")
 st.html(Path(__file__).with_name("style.css"))
-st.navigation(
+page = st.navigation(
     [
         st.Page(leaderboard.page, title="Leaderboard", url_path="leaderboard", default=True),
         st.Page(gap_curves.page, title="Gap curves", url_path="gap-curves"),
@@ -18,4 +18,6 @@ st.navigation(
         st.Page(methods.page, title="Methods", url_path="methods"),
     ],
     position="top",
-).run()
+)
+with results.explaining():
+    page.run()

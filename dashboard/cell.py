@@ -51,7 +51,8 @@ def _describe(held: results.Results, cell: str) -> None:
     if rest.strip():
         st.code(rest.strip("\n"), language=None, wrap_lines=True)
     options = ", ".join(f"{key}={value}" for key, value in card.options.items()) or "all at their defaults"
-    st.caption(f"Version {card.version}, the hash of its source. Options: {drawn.words(options)}.")
+    kind = "A reference, beside the comparison. " if held.references([cell]) else ""
+    st.caption(f"{kind}Version {card.version}, the hash of its source. Options: {drawn.words(options)}.")
     with st.expander("Source"):
         st.code(card.source, language="python")
 

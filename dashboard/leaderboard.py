@@ -1,7 +1,7 @@
 """The page of the leaderboard: the cells on the whole suite under one protocol."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from html import escape
 from typing import Any
 
@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import choice, drawn, results
-from harness.board import Board, protocols
+from harness.board import Board
 from harness.charts import QUESTION
 from harness.stats import FEW, FULL, horizon_text, interval_name, rank_text
 
@@ -33,7 +33,7 @@ def page() -> None:
     """Draw the page."""
     st.title("Leaderboard")
     held = results.opened()
-    offered = protocols(held.entries())
+    offered = held.protocols()
     if not offered:
         st.info("There are no results on the suite yet; what there is, Gap curves shows. This makes some:")
         st.code("harness run --cell all --task all", language="bash")
@@ -49,7 +49,7 @@ def page() -> None:
     if rows.empty:
         st.info("No cell is as the filters ask for.")
     else:
-        columns = _columns(board)
+        columns = _columns(board, held.references(rows["cell"]))
         made = ([text(row) for _, text in columns.values()] for row in rows.itertuples())
         drawn.table({name: what for name, (what, _) in columns.items()}, made, 3, f"Leaderboard, {protocol}")
     _explain(board, len(rows))
@@ -81,18 +81,21 @@ def _chosen(board: Board) -> pd.DataFrame:
     return rows.sort_values([*by, "place"], ascending=[ascending] * len(by) + [True], na_position="last")
 
 
-def _columns(board: Board) -> dict[str, tuple[str, Any]]:
+def _columns(board: Board, references: Collection[str]) -> dict[str, tuple[str, Any]]:
     """What each column means, and its text for a row, by heading."""
     terms = board.terms
     gaps, trained = terms.protocol.gaps, terms.protocol.max_gap
-    device = "with the device; never ranked"
+    marks = ("", " <small>reference</small>")
     columns: dict[str, tuple[str, Any]] = {
         "rank": ("A range, where the data cannot tell cells apart", lambda row: rank_text(row)[0]),
         "tie": (
             "Cells of different tie groups are told apart, each from each",
             lambda row: rank_text(row)[1],
         ),
-        "cell": ("Leads to its page", lambda row: drawn.name(row.cell, protocol=terms.protocol.id)),
+        "cell": (
+            "Leads to its page",
+            lambda row: drawn.name(row.cell, protocol=terms.protocol.id) + marks[row.cell in references],
+        ),
         "score": (
             "Mean gap-AUC over the tasks, from chance, 0, to perfect, 1; and how sure it is",
             lambda row: (
@@ -128,7 +131,7 @@ def _columns(board: Board) -> dict[str, tuple[str, Any]]:
         "parameters": ("Of the cell alone", lambda row: f"{row.cell_parameters:,}"),
         "state floats": ("What it carries from token to token", lambda row: f"{row.state_floats:,}"),
         "training (s)": (
-            f"Seconds of all runs, {device}",
+            "Seconds of all runs, with the device; never ranked",
             lambda row: f"{row.seconds:,.0f} <small>{escape(row.device)}</small>",
         ),
         "updates to solve": (

@@ -1,6 +1,7 @@
 """What pages of curves share: panels of charts, the numbers behind them, and what failed."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -38,11 +39,17 @@ def panels(parts: Iterable[tuple[str, pd.DataFrame]], columns: int, height: int)
         for place, ((heading, points), note) in zip(places, row, strict=False):
             with place:
                 st.html(heading)
-                st.altair_chart(panel(points, height=height, legend=False))
+                st.vega_lite_chart(_spec(points, height))
                 if not same:
                     st.caption(note)
     if same:
         st.caption(notes[0])
+
+
+@st.cache_data(max_entries=500, show_spinner=False, hash_funcs={pd.DataFrame: pd.DataFrame.to_csv})
+def _spec(points: pd.DataFrame, height: int) -> dict[str, Any]:
+    """A panel as Vega-Lite has it, which takes Altair longer to write than a browser to draw."""
+    return panel(points, height=height, legend=False).to_dict()
 
 
 def table(points: pd.DataFrame, summary: pd.DataFrame, first: Sequence[str]) -> None:

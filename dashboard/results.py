@@ -1,6 +1,7 @@
 """The store as the pages see it: opened, or its absence explained; read once for each of its states."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,6 +10,7 @@ import streamlit as st
 
 from harness import board, exchange, stats
 from harness.errors import UserError
+from harness.registry import is_reference
 from harness.store import Store
 from harness.store.database import Database
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 REFRESH_SECONDS = 2
 WAIT_SECONDS = 1.0
 """How long a page waits for a store that another process has locked, before it says so."""
+
+
+_FAILED = "failed"
 
 
 class State(NamedTuple):
@@ -47,6 +52,10 @@ class Results:
         """The distinct combinations of cell, task, protocol and division."""
         return _entries(self.store, self.state)
 
+    def protocols(self) -> list[str]:
+        """The protocols under which there is a board, the one with most results first."""
+        return _protocols(self.store, self.state)
+
     def board(self, protocol: str) -> board.Board:
         """The board of the suite under a protocol."""
         return _board(self.store, self.state, protocol)
@@ -70,6 +79,11 @@ class Results:
         """The runs that diverged or crashed."""
         return _failed(self.store, self.state)
 
+    def references(self, cells: Iterable[str]) -> set[str]:
+        """Those of the cells that say they are references."""
+        cards = {cell: self.card("cell", cell) for cell in cells}
+        return {cell for cell, card in cards.items() if card and is_reference(card.source)}
+
     def card(self, kind: str, id: str) -> "Card | None":
         """The card of a cell or a task; None where there is none."""
         return _card(self.store, self.state, kind, id)
@@ -78,6 +92,11 @@ class Results:
 @st.cache_data(max_entries=4, show_spinner=False)
 def _entries(_store: Store, state: State) -> pd.DataFrame:
     return _store.entries()
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _protocols(_store: Store, state: State) -> list[str]:
+    return board.protocols(_entries(_store, state))
 
 
 @st.cache_resource(max_entries=8, show_spinner="Ranking …")
@@ -104,7 +123,7 @@ def _failed(_store: Store, state: State) -> pd.DataFrame:
     return _store.runs(failed=True)
 
 
-@st.cache_data(max_entries=200, show_spinner=False)
+@st.cache_data(max_entries=1000, show_spinner=False)
 def _card(_store: Store, state: State, kind: str, id: str) -> "Card | None":
     return _store.card(kind, id)
 
@@ -126,6 +145,16 @@ def opened(*, empty: bool = False) -> Results:
         _explain()
         st.stop()
     return Results(_store(), state)
+
+
+@contextmanager
+def explaining() -> Iterator[None]:
+    """A store that fails while a page is drawn is one line on it, and tried again soon."""
+    try:
+        yield
+    except UserError as error:
+        st.error(str(error))
+        st.session_state[_FAILED] = True
 
 
 def _store() -> Store:
@@ -167,6 +196,6 @@ def _state() -> State | str | None:
 
 @st.fragment(run_every=REFRESH_SECONDS)
 def _watch(state: State | str | None) -> None:
-    """Draw the page anew when the store is no longer as it was drawn."""
-    if _state() != state:
+    """Draw the page anew when the store is no longer as it was drawn, or could not be read then."""
+    if st.session_state.pop(_FAILED, False) or _state() != state:
         st.rerun()

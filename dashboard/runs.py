@@ -94,7 +94,7 @@ def _last(ended: pd.DataFrame, now: pd.Timestamp) -> None:
     if finished.empty:
         st.markdown("Nothing yet.")
     else:
-        _list(finished, now)
+        _list(finished, now, "outcome", "progress", "reason")
 
 
 def _gaps(rows: pd.DataFrame) -> list[str]:
@@ -128,7 +128,8 @@ def _show(frame: pd.DataFrame) -> None:
     )
 
 
-def _list(attempts: pd.DataFrame, now: pd.Timestamp) -> None:
+def _list(attempts: pd.DataFrame, now: pd.Timestamp, *without: str) -> None:
+    """The last of these attempts, less what is the same of all of them."""
     shown = attempts.sort_values("heartbeat", ascending=False).head(_RECENT)
     took = (shown["heartbeat"] - shown["started"]).dt.total_seconds()
     frame = pd.DataFrame(
@@ -145,4 +146,4 @@ def _list(attempts: pd.DataFrame, now: pd.Timestamp) -> None:
             "reason": shown["reason"].fillna(""),
         }
     )
-    _show(frame)
+    _show(frame.drop(columns=list(without)))

@@ -21,6 +21,9 @@ from harness.registry import ROOT
 def command(port: int | None, db: str | None, no_browser: bool) -> None:
     """Open the dashboard in a browser; Ctrl-C ends it. New results appear by themselves.
 
+    It has the leaderboard, gap curves, a page for every cell and task, what is running now, and the methods.
+    Every choice is in the address, which can be shared.
+
     \b
     Example: harness dashboard --db shared/results.db
     """
