@@ -25,7 +25,6 @@ import torch
 
 from harness.engine import Member, Population, Progress, Settings, train
 from harness.engine.data import MemberBatch, Source
-from harness.executors.worker import _keep_memory
 from harness.model import solve_width
 from harness.protocol import QUICK
 from harness.registry import find_cell, find_task, task_classes
@@ -143,7 +142,6 @@ def main(
     Example: python benchmarks/generation.py --task gap-bracket --gap 64 --gap 65
     """
     machine = _measure.machine()
-    _keep_memory()  # as workers do
     torch.set_num_threads(1)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})

@@ -77,11 +77,9 @@ class TestRoundTrip:
         assert new == filled.counts()["runs"] - 4
         assert empty.runs()["run"].tolist()[: len(before)] == before["run"].tolist()
 
-    def test_the_newest_source_stays_the_newest(self, empty, tmp_path, monkeypatch):
+    def test_the_newest_source_stays_the_newest(self, empty, tmp_path):
         for source in ("b: a newer name in the alphabet\n", "a: an older one, recorded last\n"):
-            monkeypatch.setattr(synthetic, "SOURCE", source)
-            monkeypatch.setattr(synthetic, "VERSION", exchange.digest(source)[:12])
-            synthetic.record(empty, "gru", protocol=SHORT)
+            synthetic.record(empty, "gru", protocol=SHORT, source=source)
         newest = exchange.digest(source)[:12]
         exchange.export(empty, tmp_path / "file.jsonl")
         other = Store.open(str(tmp_path / "other.db"))

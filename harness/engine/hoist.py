@@ -47,9 +47,12 @@ class Hoisted:
         """What `recur` reads of inputs (P, N, D): (P, N, F)."""
         length, values = x.shape[1], tuple(parameters.values())
         padded = F.pad(x, (0, 0, 0, -length % self.rows)).unflatten(1, (-1, self.rows))
-        each = vmap(lambda piece: self.project(*values, piece), in_dims=1, out_dims=1, chunk_size=PIECES)
-        made = [part.flatten(1, 2).flatten(2) for part in each(padded)]  # (P, N, …) each
-        return torch.cat(made, dim=2)[:, :length]
+        each = vmap(lambda batch: self.project(*values, batch), in_dims=1, out_dims=1)
+        made = [
+            torch.cat([part.flatten(1, 2).flatten(2) for part in each(piece)], dim=2)
+            for piece in padded.split(PIECES, dim=1)
+        ]
+        return torch.cat(made, dim=1)[:, :length]
 
 
 def hoist(advance: Advance, parameters: dict[str, Tensor], x: Tensor, state: State) -> Hoisted:

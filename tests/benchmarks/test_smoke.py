@@ -110,10 +110,10 @@ def test_the_torch_lstm_is_the_lstm_without_a_head_start():
 
 @pytest.mark.slow
 def test_board():
-    rows = run("board.py", "--runs", "2000", "--scores", "20000", "--cells", "8", "--rounds", "1")
+    rows = run("board.py", "--runs", "30000", "--scores", "300000", "--cells", "8", "--rounds", "1")
     assert [row["protocol"] for row in rows] == ["standard@1", "standard-mixed@1"]
     for row in rows:
-        assert row["runs"] == pytest.approx(2000, rel=0.2)
-        assert row["scores"] == pytest.approx(20000, rel=0.2)
+        assert row["runs"] == pytest.approx(30_000, rel=0.2)
+        assert row["scores"] == pytest.approx(300_000, rel=0.2)
         assert 0 < row["cells"] <= 8
         assert row["seconds"] > 0

@@ -247,9 +247,7 @@ class TestCell:
 
     def test_a_reference_is_called_so(self, store, monkeypatch):
         source = "class Cell:\n    reference = True\n"
-        monkeypatch.setattr(synthetic, "SOURCE", source)
-        synthetic.record(store, "reservoir", protocol=QUICK_MIXED)
-        monkeypatch.undo()
+        synthetic.record(store, "reservoir", protocol=QUICK_MIXED, source=source)
         monkeypatch.setenv("HARNESS_DB", str(store.database.path))
         assert "A reference" in visit("cell").caption[0].value
         assert cells_of(html(visit("leaderboard")))[1][2].endswith("reservoir reference")

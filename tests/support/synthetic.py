@@ -13,7 +13,6 @@ from harness.streams import Stream
 REACH = {"rnn": 5.0, "lstm": 38.0, "gru": 50.0, "depth-gated": 25.0, "clockwork": 14.0}
 """The gap at which a cell's accuracy has fallen halfway."""
 SOURCE = "class Cell: ...\n"
-VERSION = hashlib.sha256(SOURCE.encode()).hexdigest()[:12]
 
 
 def record(
@@ -38,7 +37,7 @@ def record(
     only: fixed-gap: the gaps that are finished yet
     source: the cell's
     """
-    name = cell.partition("[")[0]
+    name, version = cell.partition("[")[0], hashlib.sha256(source.encode()).hexdigest()[:12]
     reach = reach or REACH.get(name, 20.0)
     scored = protocol.evaluated(min_gap)
     for gap in (None,) if protocol.train == "mixed" else only or scored:
@@ -46,7 +45,7 @@ def record(
         for lr in protocol.lr:
             for repetition in repetitions:
                 request = RunRequest(
-                    cell=cell, cell_name=name, cell_version=VERSION, task=task, protocol=protocol.id,
+                    cell=cell, cell_name=name, cell_version=version, task=task, protocol=protocol.id,
                     division=protocol.division, repetition=repetition, lr=lr, gap=gap,
                     hidden_size=protocol.hidden_size or hidden_size, dtype="float32", numerics=1,
                 )  # fmt: skip
@@ -55,7 +54,7 @@ def record(
                 results.append(_result(request, at, protocol, reach, chance, queries, failed))
         attempt = store.begin([result.request for result in results], owner="here:1:1")
         cards = [
-            Card("cell", cell, VERSION, name, f"{name}: a cell.", source, {}),
+            Card("cell", cell, version, name, f"{name}: a cell.", source, {}),
             Card("task", task, "1", task.partition("@")[0], "A task.", "class Task: ...\n", {}),
         ]
         store.record(attempt, results, cards, (protocol.id, protocol.content()))
