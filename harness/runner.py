@@ -10,14 +10,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from harness.errors import UserError, unknown
-from harness.executors import EngineName, Failed, Job, Outcome, Pool, divide
+from harness.executors import (
+    EngineName,
+    Executor,
+    Failed,
+    Job,
+    Outcome,
+    Trial,
+    divide,
+    find_executor,
+)
 from harness.plan import Entry, Request, plan
 from harness.protocol import Protocol
-from harness.registry import ROOT, CellSpec
+from harness.registry import ROOT, CellSpec, is_published
 from harness.stats import gap_auc
 from harness.store import Card, Point, RunRequest, RunResult, Score, Store
 from harness.task import Task
@@ -25,13 +33,14 @@ from harness.task import Task
 if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
-    import torch
 
     from harness.engine import Progress, Trained
 
 ATTEMPTS = 3
 """A run that was killed, timed out or ran out of memory so often is tried again with `retry` only."""
 BEAT_SECONDS = 5.0
+TRIAL_SECONDS = 60.0
+"""What loading and building a cell may take: a fraction of a second does."""
 
 
 class Event(NamedTuple):
@@ -103,6 +112,9 @@ def run(
     device: str = "auto",
     engine: str = "auto",
     memory: int | None = None,
+    timeout: float | None = None,
+    executor: str = "local",
+    address: str | None = None,
     retry: bool = False,
     report: Callable[[Event], None] = lambda event: None,
 ) -> Results:
@@ -114,7 +126,10 @@ def run(
     db: URL or path of the store; `HARNESS_DB`, else `results.db` in the current folder, if left out
     device: `auto`, `cpu`, `cuda` or `cuda:n`
     engine: `auto`, `reference`, `eager` or `compiled`
-    memory: bytes that training may use for what it keeps for the backward pass
+    memory: bytes that training may use for what it keeps for the backward pass, on each machine
+    timeout: seconds that a population may take; what takes longer is ended, and tried again another time
+    executor: `local`, or `ray`
+    address: of the Ray cluster; a Ray of our own on this machine if left out
     retry: try again what was given up
     Raises UserError before anything is trained when the request makes no sense. Of several cells, one that is
     broken is told of in `unfinished`, and the others run.
@@ -127,7 +142,10 @@ def run(
         cell, task, protocol,
         train=train, gaps=gaps, updates=updates, lr=lr, hidden_size=hidden_size, repetitions=repetitions,
     )  # fmt: skip
-    return run_all([request], db=db, device=device, engine=engine, memory=memory, retry=retry, report=report)
+    return run_all(
+        [request], db=db, device=device, engine=engine, memory=memory, timeout=timeout,
+        executor=executor, address=address, retry=retry, report=report,
+    )  # fmt: skip
 
 
 def run_all(
@@ -137,6 +155,9 @@ def run_all(
     device: str = "auto",
     engine: str = "auto",
     memory: int | None = None,
+    timeout: float | None = None,
+    executor: str = "local",
+    address: str | None = None,
     retry: bool = False,
     report: Callable[[Event], None] = lambda event: None,
 ) -> Results:
@@ -146,18 +167,35 @@ def run_all(
     """
     if engine not in get_args(EngineName):
         raise unknown("engine", engine, get_args(EngineName))
+    if timeout is not None and not timeout > 0:
+        raise UserError(f"timeout={timeout:g}: must be above 0 seconds")
     store = Store.open(db)
-    with Pool(engine, memory) as pool:
-        if device == "cpu" or not Path("/dev/nvidiactl").exists():
-            pool.start("cpu")  # the workers import torch while this process does
-        entries, refused = plan(requests)
-        where = find_device(device)
+    with find_executor(executor, engine, memory, address) as pool:
+        # the workers import torch while this process does
+        pool.start(device, sum(request.members for request in requests))
+        entries, refused = plan(requests, _lost(pool, requests, timeout))
         results = Results(store, entries, unfinished=refused)
         jobs = _missing(results, retry)
         if jobs:
-            pool.start(str(where))
-            _execute(divide(jobs, pool.size), pool, results, report)
+            _execute(divide(jobs, pool.size), pool, timeout, results, report)
     return results
+
+
+def _lost(pool: Executor, requests: Sequence[Request], timeout: float | None) -> dict[str, str]:
+    """Of cells that are not our own, those that must not come into this process, and why.
+
+    A worker has loaded and built each of them first: one hung, another ended its process.
+    """
+    foreign = {name: r.protocol for r in requests for name in r.cells if not is_published(name)}
+    if foreign:
+        import harness.engine  # noqa: F401  # meanwhile
+    trials = [Trial(name, protocol.hidden_size, protocol.budget) for name, protocol in foreign.items()]
+    lost = {}
+    for number, kind, content in pool.run(trials, min(timeout or TRIAL_SECONDS, TRIAL_SECONDS)):
+        if kind == "outcome" and isinstance(content, Failed):
+            name = trials[number].cell
+            lost[name] = f"cell {name} cannot be loaded and built: {content.reason}"
+    return lost
 
 
 def _missing(results: Results, retry: bool) -> list[Job]:
@@ -198,7 +236,13 @@ def _job(entry: Entry, gap: int | None, members: tuple[tuple[int, float], ...]) 
     )
 
 
-def _execute(jobs: Sequence[Job], pool: Pool, results: Results, report: Callable[[Event], None]) -> None:
+def _execute(
+    jobs: Sequence[Job],
+    pool: Executor,
+    timeout: float | None,
+    results: Results,
+    report: Callable[[Event], None],
+) -> None:
     """Train populations; record the runs of each, or how the attempt at them failed."""
     store = results.store
     owner = f"{socket.gethostname()}:{os.getpid()}:{int(time.time())}"
@@ -207,7 +251,7 @@ def _execute(jobs: Sequence[Job], pool: Pool, results: Results, report: Callable
     attempts: dict[int, int] = {}
     beaten: dict[int, float] = {}
     try:
-        for number, kind, content in pool.run(jobs):
+        for number, kind, content in pool.run(jobs, timeout):
             job = jobs[number]
             entry = entries[job.cell, job.task, Protocol(**job.protocol).id]
             requests = [r for r in entry.requests if r.gap == job.gap and (r.repetition, r.lr) in job.members]
@@ -224,8 +268,13 @@ def _execute(jobs: Sequence[Job], pool: Pool, results: Results, report: Callable
                     beaten[number] = time.monotonic()
                     store.beat(attempts[number], content.update / content.updates)
             else:
+                if isinstance(content, Failed) and content.output:
+                    report(
+                        Event(number, len(jobs), label, "note", note=f"printed at last:\n{content.output}")
+                    )
                 if isinstance(content, Failed) and content.outcome != "crashed":
-                    store.end(attempts[number], content.outcome, content.reason)
+                    reason = "\n".join(filter(None, [content.reason, content.output]))
+                    store.end(attempts[number], content.outcome, reason)
                     results.unfinished.append(f"{label}: {content.outcome}: {content.reason}")
                 else:
                     made = _results(entry, job, requests, content)
@@ -238,23 +287,6 @@ def _execute(jobs: Sequence[Job], pool: Pool, results: Results, report: Callable
         for attempt in attempts.values():
             store.end(attempt, "interrupted")
         raise
-
-
-def find_device(name: str) -> "torch.device":
-    """The device that `auto`, `cpu`, `cuda` or `cuda:n` means. Raises UserError where it is not there."""
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise UserError(f"unknown device {name!r}: write auto, cpu, cuda or cuda:n")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"device {name} is not here: torch sees {torch.cuda.device_count()} CUDA devices")
-    return device
 
 
 def _results(entry: Entry, job: Job, requests: Sequence[RunRequest], outcome: Outcome) -> list[RunResult]:

@@ -63,6 +63,9 @@ class _Where(_Table):
     device: str = "auto"
     engine: EngineName = "auto"
     memory: Annotated[str, AfterValidator(size)] | None = None
+    timeout: float | None = None
+    executor: str = "local"
+    address: str | None = None
 
 
 class _File(_Run, _Where):

@@ -231,6 +231,18 @@ def _require_same(old: CellFile, new: CellFile) -> None:
         raise UserError(f"two cells are named {new.name}: {old.place} and {new.place}; rename one of them")
 
 
+def is_published(text: str) -> bool:
+    """Whether an id or a file's path means a cell of this package, known without importing it."""
+    head = text.partition("[")[0]
+    path, _, class_name = head.partition(".py:")
+    if class_name or head.endswith(".py"):
+        found = Path(f"{path.removesuffix('.py')}.py").expanduser().resolve()
+    else:
+        file = registered().files.get(Id.parse(text).name)
+        found = Path() if file is None or file.plugin else file.path
+    return found.parent == ROOT / "submissions"
+
+
 def find_cell(text: str) -> CellSpec:
     """The cell that an id or a file's path means: `gru`, `lstm[layers=2]`, `path/to/my_cell.py[option=1]`.
 
