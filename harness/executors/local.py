@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError
-from harness.executors.memory import LEAST, free_memory
+from harness.executors.memory import ENOUGH, LEAST, free_memory
 from harness.executors.pool import Pool
 from harness.executors.process import TICK, Message, Worker, cores, receive
 
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 class Local(Pool[Worker]):
     """The workers of a request, on this machine, each with its share of cores and memory.
 
-    memory: bytes that all together may keep for the backward pass; half of what is free if None
+    memory: bytes that all together may keep for the backward pass; if None, half of what is free, and no more
+    than ENOUGH
     """
 
     def __init__(self, engine: str, memory: int | None = None) -> None:
         super().__init__()
         self.free = free_memory()
         self.engine = engine
-        self.memory = memory or self.free // 2
+        self.memory = memory or min(self.free // 2, ENOUGH)
         self.devices: list[str] = []
 
     def start(self, device: str, most: int) -> None:

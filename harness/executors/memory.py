@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+ENOUGH = 3 << 29
+"""Bytes to keep of a pass for its way back: keeping more is hardly quicker than computing it again."""
 LEAST = 2 << 30
 """Bytes that a worker may hold in any case: torch and its compiler take half of that."""
 

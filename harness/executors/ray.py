@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.executors.job import Failed, Job, Trial
-from harness.executors.memory import LEAST, free_memory
+from harness.executors.memory import ENOUGH, LEAST, free_memory
 from harness.executors.pool import Pool
 from harness.executors.process import TICK, Message, Worker, cores, receive
 
@@ -34,7 +34,8 @@ class Place:
         self, places: int, device: str, engine: str, memory: int | None, where: dict[str, Any]
     ) -> None:
         free = free_memory()
-        self.settings = {"device": device, "engine": engine, "memory": (memory or free // 2) // places}
+        kept = memory or min(free // 2, ENOUGH)
+        self.settings = {"device": device, "engine": engine, "memory": kept // places}
         self.threads = 1 if device == "cpu" else max(1, cores() // places)
         self.limit = max(LEAST, free // places)
         self.where = where if Path(where["folder"]).is_dir() else {**where, "folder": None}
@@ -108,7 +109,7 @@ class Seat:
 class OnRay(Pool[Seat]):
     """Workers of a request on a Ray cluster, as many as it has CPUs or GPUs when we come.
 
-    memory: bytes that all on one machine may keep for the backward pass; half of what is free there if None
+    memory: bytes that all on one machine may keep for the backward pass, chosen as by Local if None
     address: the cluster's; None: `RAY_ADDRESS`, else a Ray on this machine, which is shut down at the end
     """
 

@@ -15,7 +15,7 @@ import torch
 from harness.errors import UserError
 from harness.executors import Done, Local, local, memory
 from harness.executors.local import find_device
-from harness.executors.memory import LEAST
+from harness.executors.memory import ENOUGH, LEAST
 from harness.registry import ROOT
 
 
@@ -130,7 +130,7 @@ def test_there_is_a_worker_for_each_gpu():
     with Local("eager") as pool:
         pool.start("cuda", 99)
         assert [(w.threads, w.settings["device"]) for w in pool.workers] == [(2, "cuda:0"), (2, "cuda:1")]
-        assert [w.settings["memory"] for w in pool.workers] == 2 * [25 << 30]
+        assert [w.settings["memory"] for w in pool.workers] == 2 * [ENOUGH // 2]
         del pool.workers[0]
         assert pool._open().settings["device"] == "cuda:0"
     with Local("eager") as pool:
