@@ -6,14 +6,13 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-from harness.errors import BrokenFile, UserError, unknown
+from harness.errors import UserError, unknown
 from harness.executors import (
     EngineName,
     Executor,
@@ -24,8 +23,9 @@ from harness.executors import (
     divide,
     find_executor,
 )
-from harness.protocol import Protocol, find_protocol
-from harness.registry import ROOT, CellSpec, cell_files, find_cell, find_task, is_published, suite
+from harness.plan import Entry, Request, plan
+from harness.protocol import Protocol
+from harness.registry import ROOT, CellSpec, is_foreign
 from harness.stats import gap_auc
 from harness.store import Card, Point, RunRequest, RunResult, Score, Store
 from harness.task import Task
@@ -54,24 +54,6 @@ class Event(NamedTuple):
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A cell on a task under a protocol: one curve, and every run it needs."""
-
-    spec: CellSpec
-    task: Task
-    protocol: Protocol
-    hidden_size: int
-    cell_parameters: int
-    state_floats: int
-    requests: tuple[RunRequest, ...]
-
-    @property
-    def keys(self) -> list[str]:
-        """The keys of its runs."""
-        return [request.key for request in self.requests]
-
-
 @dataclass
 class Results:
     """What a request led to, read from the store."""
@@ -84,15 +66,15 @@ class Results:
     """What could not be finished, and why: a line each."""
 
     def rows(self) -> list[dict[str, Any]]:
-        """A plain object per cell and task, ready for JSON: the curve, gap-AUC, horizon, and what it took."""
+        """A plain object per curve, ready for JSON: accuracy by gap, gap-AUC, horizon, and what it took."""
         from harness.stats import entries
 
-        reused = {(e.spec.id, e.task.id): len(self.reused.intersection(e.keys)) for e in self.entries}
+        reused = {e.id: len(self.reused.intersection(e.keys)) for e in self.entries}
         rows = entries(self.scores(), self.runs())
-        return [{**row, "reused": reused[row["cell"], row["task"]]} for row in rows]
+        return [{**row, "reused": reused[row["cell"], row["task"], row["protocol"]]} for row in rows]
 
     def frame(self) -> "pd.DataFrame":
-        """The curves: a row per cell, task and gap, at the learning rate selected on validation."""
+        """The curves: a row per cell, task, protocol and gap, at the learning rate selected on validation."""
         from harness.stats import curves
 
         return curves(self.scores())
@@ -156,109 +138,75 @@ def run(
     >>> results = harness.run(cell="gru", task="gap-copy")  # doctest: +SKIP
     >>> results.chart()  # doctest: +SKIP
     """
-    changes = {
-        "gaps": None if gaps is None else tuple(sorted(set(gaps))),
-        "updates": updates,
-        "lr": None if lr is None else tuple(sorted(set(lr))),
-        "hidden_size": hidden_size,
-        "repetitions": repetitions,
-    }
-    rules = find_protocol(protocol, train).vary(**{k: v for k, v in changes.items() if v is not None})
+    request = Request.of(
+        cell, task, protocol,
+        train=train, gaps=gaps, updates=updates, lr=lr, hidden_size=hidden_size, repetitions=repetitions,
+    )  # fmt: skip
+    return run_all(
+        [request], db=db, device=device, engine=engine, memory=memory, timeout=timeout, executor=executor,
+        address=address, retry=retry, report=report,
+    )  # fmt: skip
+
+
+def run_all(
+    requests: Sequence[Request],
+    *,
+    db: str | None = None,
+    device: str = "auto",
+    engine: str = "auto",
+    memory: int | None = None,
+    timeout: float | None = None,
+    executor: str = "local",
+    address: str | None = None,
+    retry: bool = False,
+    report: Callable[[Event], None] = lambda event: None,
+) -> Results:
+    """Train and score what all these requests ask for as one plan: by the same workers, the longest first.
+
+    What is asked for twice is done once. For the rest see `run`.
+    """
     if engine not in get_args(EngineName):
         raise unknown("engine", engine, get_args(EngineName))
     if timeout is not None and not timeout > 0:
         raise UserError(f"timeout={timeout:g}: must be above 0 seconds")
-    tasks = [find_task(text) for text in _expand(task, suite)]
-    for gap, one in product(gaps or (), tasks):
-        one.require(gap)
     store = Store.open(db)
-    names = _expand(cell, cell_files)
-    most = len(names) * len(tasks) * len(rules.lr) * rules.repetitions
-    if rules.train == "fixed":
-        most *= len(rules.gaps)
     with find_executor(executor, engine, memory, address) as pool:
-        pool.start(device, most)  # the workers import torch while this process does
-        lost = _tried(pool, names, rules, timeout)
-        cells, refused = _found(name for name in names if name not in lost)
-        refused = [*lost.values(), *refused]
-        entries: dict[tuple[str, str], Entry] = {}
-        for spec in cells:
-            try:
-                entries |= {(spec.id, task.id): plan(spec, task, rules) for task in tasks}
-            except UserError as error:
-                refused.append(str(error))
-        if refused and not entries:
-            raise UserError(refused[0])
-        results = Results(store, list(entries.values()), unfinished=refused)
+        pool.start(device, sum(request.most for request in requests))  # they import torch meanwhile
+        requests, lost = _tried(pool, requests, timeout)
+        entries, refused = plan(requests)
+        if lost and not entries:
+            raise UserError(lost[0])
+        results = Results(store, entries, unfinished=[*lost, *refused])
         jobs = _missing(results, retry)
         if jobs:
             _execute(divide(jobs, pool.size), pool, timeout, results, report)
     return results
 
 
-def _tried(pool: Executor, names: Iterable[str], protocol: Protocol, timeout: float | None) -> dict[str, str]:
-    """Of cells that are not our own, those that must not come into this process, and why.
+def _tried(
+    pool: Executor, requests: Sequence[Request], timeout: float | None
+) -> tuple[list[Request], list[str]]:
+    """The requests without those cells that must not come into this process; and why, a line for each.
 
-    A worker has loaded and built each of them first: one hung, another ended its process.
+    A worker has loaded and built all that are not our own: some hung there, or ended their process.
     """
-    foreign = [name for name in dict.fromkeys(names) if not is_published(name)]
-    if foreign:
-        import harness.engine  # noqa: F401  # meanwhile
-    trials = [Trial(name, protocol.hidden_size, protocol.budget) for name in foreign]
-    lost = {}
-    for number, kind, content in pool.run(trials, min(timeout or TRIAL_SECONDS, TRIAL_SECONDS)):
-        if kind == "outcome" and isinstance(content, Failed):
-            lost[foreign[number]] = f"cell {foreign[number]} cannot be loaded and built: {content.reason}"
-    return lost
-
-
-def _found(names: Iterable[str]) -> tuple[list[CellSpec], list[str]]:
-    """The cells of these names, and why those that are broken cannot be had."""
-    cells, broken = [], []
-    for name in names:
-        try:
-            cells.append(find_cell(name))
-        except BrokenFile as error:
-            broken.append(str(error))
-    return cells, broken
-
-
-def plan(spec: CellSpec, task: Task, protocol: Protocol) -> Entry:
-    """All the runs of one curve. Raises UserError when the cell cannot be built within the protocol."""
-    from harness.cell import count_parameters
-    from harness.engine import NUMERICS
-    from harness.model import build, solve_width, state_floats
-
-    gaps: Iterable[int | None] = (None,) if protocol.train == "mixed" else protocol.evaluated(task.min_gap)
-    hidden_size = protocol.hidden_size or solve_width(spec, protocol.budget)
-    with spec.refusals():
-        cell = build(spec, task, hidden_size, 0).cell
-        parameters, floats = count_parameters(cell), state_floats(cell)
-    requests = tuple(
-        RunRequest(
-            cell=spec.id,
-            cell_name=spec.name,
-            cell_version=spec.file.version,
-            task=task.id,
-            protocol=protocol.id,
-            division=protocol.division,
-            repetition=repetition,
-            lr=lr,
-            gap=gap,
-            hidden_size=hidden_size,
-            dtype="float32",
-            numerics=NUMERICS,
+    trials = list(
+        dict.fromkeys(
+            Trial(name, request.protocol.hidden_size, request.protocol.budget)
+            for request in requests
+            for name in request.cells
+            if is_foreign(name)
         )
-        for gap in gaps
-        for lr in protocol.lr
-        for repetition in range(protocol.repetitions)
     )
-    return Entry(spec, task, protocol, hidden_size, parameters, floats, requests)
-
-
-def _expand(asked: str | Sequence[str], everything: Callable[[], Iterable[str]]) -> list[str]:
-    names = [asked] if isinstance(asked, str) else list(asked)
-    return [name for text in names for name in (everything() if text == "all" else [text])]
+    if trials:
+        import harness.engine  # noqa: F401  # meanwhile
+    lost: dict[str, str] = {}
+    for number, kind, content in pool.run(trials, timeout=min(timeout or TRIAL_SECONDS, TRIAL_SECONDS)):
+        if kind == "outcome" and isinstance(content, Failed):
+            name = trials[number].cell
+            lost[name] = f"cell {name} cannot be loaded and built: {content.reason}"
+    left = [replace(r, cells=tuple(name for name in r.cells if name not in lost)) for r in requests]
+    return left, list(lost.values())
 
 
 def _missing(results: Results, retry: bool) -> list[Job]:
@@ -309,15 +257,17 @@ def _execute(
     """Train populations; record the runs of each, or how the attempt at them failed."""
     store = results.store
     owner = f"{socket.gethostname()}:{os.getpid()}:{int(time.time())}"
-    entries = {(e.spec.reference, e.task.id): e for e in results.entries}
+    entries = {(e.spec.reference, e.task.id, e.protocol.id): e for e in results.entries}
+    several = len({e.protocol.id for e in results.entries}) > 1
     attempts: dict[int, int] = {}
     beaten: dict[int, float] = {}
     try:
-        for number, kind, content in pool.run(jobs, timeout):
+        for number, kind, content in pool.run(jobs, timeout=timeout):
             job = jobs[number]
-            entry = entries[job.cell, job.task]
+            entry = entries[job.cell, job.task, Protocol(**job.protocol).id]
             requests = [r for r in entry.requests if r.gap == job.gap and (r.repetition, r.lr) in job.members]
-            label = f"{entry.spec.id} · {entry.task.name}" + ("" if job.gap is None else f" · gap {job.gap}")
+            parts = [entry.spec.id, entry.task.name, *([entry.protocol.id] if several else [])]
+            label = " · ".join([*parts, *([] if job.gap is None else [f"gap {job.gap}"])])
             if kind == "begin":
                 attempts[number], beaten[number] = store.begin(requests, owner=owner), time.monotonic()
                 report(Event(number, len(jobs), label, "begin"))

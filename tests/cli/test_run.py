@@ -19,7 +19,7 @@ from rich.console import Console
 
 from harness import runner
 from harness.cli import main
-from harness.cli.run import _Bars
+from harness.cli._training import Bars
 from harness.engine import Progress
 from harness.executors import Failed
 from harness.registry import ROOT, cell_files, find_task, suite
@@ -97,7 +97,7 @@ BAD = {
     "engine": ([*GRU, "--engine", "egaer"], "unknown engine 'egaer': did you mean eager?"),
     "device": ([*GRU, "--device", "gpu"], "unknown device 'gpu': write auto, cpu, cuda or cuda:n"),
     "no such device": ([*GRU, "--device", "cuda:99"], "device cuda:99 is not here"),
-    "memory": ([*GRU, "--memory", "4X"], "--memory '4X' is no size: write it as 500M or 4G"),
+    "memory": ([*GRU, "--memory", "4X"], "--memory '4X': write a size as 500M or 4G"),
     "timeout": ([*GRU, "--timeout", "0"], "timeout=0: must be above 0 seconds"),
     "db": ([*GRU, "--db", "nosuch://host/x"], "nosuch"),
     "db's folder": ([*GRU, "--db", "no/such/folder/results.db"], "no/such/folder"),
@@ -307,7 +307,7 @@ def test_the_store_is_where_the_environment_says(cli, tmp_path, monkeypatch):
 def test_the_bars_show_updates_loss_and_accuracy():
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120)
-    with _Bars(console) as bars:
+    with Bars(console) as bars:
         bars.report(Event(0, 2, "gru · gap-copy · gap 4", "begin"))
         bars.report(Event(0, 2, "gru · gap-copy · gap 4", "progress", Progress(7, 20, 3, 4, None, None)))
         bars.report(Event(0, 2, "gru · gap-copy · gap 4", "progress", Progress(14, 20, 3, 4, 0.25, 0.75)))

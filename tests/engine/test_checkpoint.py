@@ -18,8 +18,9 @@ class Stopped(Exception):
 
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
-    """kept(members): a checkpoint that is due at every update."""
+    """kept(members): a checkpoint that is due at every update, and need not outlive the machine."""
     monkeypatch.setattr(checkpoints, "SECONDS", -1.0)
+    monkeypatch.setattr(os, "fsync", lambda file: None)
     return lambda members=TOGETHER, population="a" * 64: Checkpoint(tmp_path / "kept", population, members)
 
 
