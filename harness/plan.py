@@ -1,6 +1,6 @@
 """What is to be run: requests for cells on tasks under protocols, and the curves and runs they come to."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal
@@ -52,22 +52,16 @@ class Request:
         return cls(tuple(_expand(cell, cell_files)), tasks, rules, place)
 
     @property
-    def members(self) -> int:
-        """The most that there can be to train."""
-        p = self.protocol
-        models = len(p.gaps) if p.train == "fixed" else 1
-        return len(self.cells) * len(self.tasks) * models * len(p.lr) * p.repetitions
+    def most(self) -> int:
+        """Runs that it comes to at most: some may be done, and a gap be below a task's smallest."""
+        rules = self.protocol
+        models = len(rules.gaps) if rules.train == "fixed" else 1
+        return len(self.cells) * len(self.tasks) * models * len(rules.lr) * rules.repetitions
 
-    def found(self, lost: Mapping[str, str]) -> tuple[list[CellSpec], list[str]]:
-        """Its cells, and why those of broken files cannot be had. Raises UserError on an unknown one.
-
-        lost: cells that are known to be broken, and why
-        """
+    def found(self) -> tuple[list[CellSpec], list[str]]:
+        """Its cells, and why those of broken files cannot be had. Raises UserError on an unknown one."""
         cells, broken = [], []
         for name in self.cells:
-            if name in lost:
-                broken.append(lost[name])
-                continue
             try:
                 cells.append(find_cell(name))
             except BrokenFile as error:
@@ -105,17 +99,16 @@ class Entry:
         return [request.key for request in self.requests]
 
 
-def plan(requests: Iterable[Request], lost: Mapping[str, str] = {}) -> tuple[list[Entry], list[str]]:
+def plan(requests: Iterable[Request]) -> tuple[list[Entry], list[str]]:
     """The curves of all these requests, each once, and why cells cannot be had or built, a line each.
 
-    lost: cells that are known to be broken, and why
     Where two requests differ in repetitions alone, the more of them are planned. Raises UserError where a
     cell is unknown, and where no cell is left.
     """
     entries: dict[tuple[str, str, str], Entry] = {}
     refused: dict[str, None] = {}
     for request in requests:
-        cells, broken = request.found(lost)
+        cells, broken = request.found()
         refused |= dict.fromkeys(broken)
         for spec in cells:
             try:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
@@ -25,7 +25,7 @@ from harness.executors import (
 )
 from harness.plan import Entry, Request, plan
 from harness.protocol import Protocol
-from harness.registry import ROOT, CellSpec, is_published
+from harness.registry import ROOT, CellSpec, is_foreign
 from harness.stats import gap_auc
 from harness.store import Card, Point, RunRequest, RunResult, Score, Store
 from harness.task import Task
@@ -143,8 +143,8 @@ def run(
         train=train, gaps=gaps, updates=updates, lr=lr, hidden_size=hidden_size, repetitions=repetitions,
     )  # fmt: skip
     return run_all(
-        [request], db=db, device=device, engine=engine, memory=memory, timeout=timeout,
-        executor=executor, address=address, retry=retry, report=report,
+        [request], db=db, device=device, engine=engine, memory=memory, timeout=timeout, executor=executor,
+        address=address, retry=retry, report=report,
     )  # fmt: skip
 
 
@@ -171,31 +171,42 @@ def run_all(
         raise UserError(f"timeout={timeout:g}: must be above 0 seconds")
     store = Store.open(db)
     with find_executor(executor, engine, memory, address) as pool:
-        # the workers import torch while this process does
-        pool.start(device, sum(request.members for request in requests))
-        entries, refused = plan(requests, _lost(pool, requests, timeout))
-        results = Results(store, entries, unfinished=refused)
+        pool.start(device, sum(request.most for request in requests))  # they import torch meanwhile
+        requests, lost = _tried(pool, requests, timeout)
+        entries, refused = plan(requests)
+        if lost and not entries:
+            raise UserError(lost[0])
+        results = Results(store, entries, unfinished=[*lost, *refused])
         jobs = _missing(results, retry)
         if jobs:
             _execute(divide(jobs, pool.size), pool, timeout, results, report)
     return results
 
 
-def _lost(pool: Executor, requests: Sequence[Request], timeout: float | None) -> dict[str, str]:
-    """Of cells that are not our own, those that must not come into this process, and why.
+def _tried(
+    pool: Executor, requests: Sequence[Request], timeout: float | None
+) -> tuple[list[Request], list[str]]:
+    """The requests without those cells that must not come into this process; and why, a line for each.
 
-    A worker has loaded and built each of them first: one hung, another ended its process.
+    A worker has loaded and built all that are not our own: some hung there, or ended their process.
     """
-    foreign = {name: r.protocol for r in requests for name in r.cells if not is_published(name)}
-    if foreign:
+    trials = list(
+        dict.fromkeys(
+            Trial(name, request.protocol.hidden_size, request.protocol.budget)
+            for request in requests
+            for name in request.cells
+            if is_foreign(name)
+        )
+    )
+    if trials:
         import harness.engine  # noqa: F401  # meanwhile
-    trials = [Trial(name, protocol.hidden_size, protocol.budget) for name, protocol in foreign.items()]
-    lost = {}
-    for number, kind, content in pool.run(trials, min(timeout or TRIAL_SECONDS, TRIAL_SECONDS)):
+    lost: dict[str, str] = {}
+    for number, kind, content in pool.run(trials, timeout=min(timeout or TRIAL_SECONDS, TRIAL_SECONDS)):
         if kind == "outcome" and isinstance(content, Failed):
             name = trials[number].cell
             lost[name] = f"cell {name} cannot be loaded and built: {content.reason}"
-    return lost
+    left = [replace(r, cells=tuple(name for name in r.cells if name not in lost)) for r in requests]
+    return left, list(lost.values())
 
 
 def _missing(results: Results, retry: bool) -> list[Job]:
@@ -251,7 +262,7 @@ def _execute(
     attempts: dict[int, int] = {}
     beaten: dict[int, float] = {}
     try:
-        for number, kind, content in pool.run(jobs, timeout):
+        for number, kind, content in pool.run(jobs, timeout=timeout):
             job = jobs[number]
             entry = entries[job.cell, job.task, Protocol(**job.protocol).id]
             requests = [r for r in entry.requests if r.gap == job.gap and (r.repetition, r.lr) in job.members]

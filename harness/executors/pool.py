@@ -2,12 +2,14 @@
 
 import pickle
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from harness.executors.job import Failed, Job, Trial
 from harness.executors.process import Message
+
+Claim = Callable[[int], Job | None]
 
 
 class Executor(Protocol):
@@ -32,10 +34,14 @@ class Executor(Protocol):
         ...
 
     def run(
-        self, jobs: Sequence[Job | Trial], timeout: float | None = None
+        self,
+        jobs: Sequence[Job | Trial],
+        claim: Claim | None = None,
+        timeout: float | None = None,
     ) -> Iterator[tuple[int, str, Any]]:
         """Run the jobs, in their order; yields (number of the job, kind, content) as it comes.
 
+        claim: asked, once there is a worker for the job of this number, what of it to do; None: nothing
         timeout: seconds that each may take, once its worker has it
         kind: `begin`, `progress` (a Progress), `note` (a line) or `outcome` (an Outcome)
         What becomes of a worker happens to its own job, and to no other.
@@ -100,19 +106,27 @@ class Pool(ABC, Generic[S]):
         """What those at work have to say, once there is something or after a while."""
 
     def run(
-        self, jobs: Sequence[Job | Trial], timeout: float | None = None
+        self,
+        jobs: Sequence[Job | Trial],
+        claim: Claim | None = None,
+        timeout: float | None = None,
     ) -> Iterator[tuple[int, str, Any]]:
         """Run the jobs: see Executor."""
         left = list(enumerate(jobs))
         while left or self._busy():
-            self.workers = [worker for worker in self.workers if worker.job is not None or worker.alive()]
+            for worker in [w for w in self.workers if w.job is None and not w.alive()]:
+                self.workers.remove(worker)
+                worker.stop()
             self._fill(min(self.size, len(self._busy()) + len(left)))
             for worker in self._ready() if left else []:
-                if worker.job is None and left:
-                    worker.job, job = left.pop(0)
-                    worker.give(job, _steps_ahead(job, left, len(self.workers)), timeout)
-                    yield worker.job, "begin", None
-            for worker, message in self._receive(self._busy()):
+                while worker.job is None and left:
+                    number, planned = left.pop(0)
+                    job = claim(number) if claim else planned
+                    if job is not None:
+                        worker.job = number
+                        worker.give(job, _steps_ahead(job, left, len(self.workers)), timeout)
+                        yield number, "begin", None
+            for worker, message in self._receive(self._busy()) if left or self._busy() else []:
                 assert worker.job is not None
                 number, content = worker.job, pickle.loads(message.content)
                 if message.kind == "outcome":

@@ -91,11 +91,15 @@ class Worker:
         self._tell((job, steps_ahead))
 
     def alive(self) -> bool:
-        """Whether the process is there."""
-        return self.process.poll() is None
+        """Whether it runs still. One that has ended is left as it is: its number stays its group's."""
+        if self.process.returncode is not None:
+            return False
+        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
     def stop(self) -> None:
         """End it at once, and all that it has started."""
+        if self.process.returncode is not None:
+            return
         with suppress(ProcessLookupError, PermissionError):  # macOS: of a group that has ended already
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -104,7 +108,7 @@ class Worker:
 
     def messages(self) -> list[Message]:
         """What has come from it since; the last is an outcome where the job is done, or it cannot go on."""
-        ended = not self._runs()
+        ended = not self.alive()
         self._read()
         found = []
         try:
@@ -129,15 +133,9 @@ class Worker:
         with suppress(BrokenPipeError, ConnectionResetError):  # it has died: `messages` will say so
             self.connection.send(message)
 
-    def _runs(self) -> bool:
-        """Whether it runs still. One that has ended is left as it is, so that nothing else has its number."""
-        if self.process.returncode is not None:
-            return False
-        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-
     def _death(self) -> tuple[Any, str]:
         until = time.monotonic() + 1
-        while self._runs() and time.monotonic() < until:
+        while self.alive() and time.monotonic() < until:
             time.sleep(0.01)  # the connection is closed before all of a process is gone
         self._read()
         self.stop()

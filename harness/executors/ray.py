@@ -8,13 +8,14 @@ into a process of Ray's.
 import os
 import pickle
 import signal
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
 from harness.executors.job import Failed, Job, Trial
-from harness.executors.memory import LEAST, free_memory
+from harness.executors.memory import ENOUGH, LEAST, free_memory
 from harness.executors.pool import Pool
 from harness.executors.process import TICK, Message, Worker, cores, receive
 
@@ -34,7 +35,8 @@ class Place:
         self, places: int, device: str, engine: str, memory: int | None, where: dict[str, Any]
     ) -> None:
         free = free_memory()
-        self.settings = {"device": device, "engine": engine, "memory": (memory or free // 2) // places}
+        kept = memory or min(free // 2, ENOUGH)
+        self.settings = {"device": device, "engine": engine, "memory": kept // places}
         self.threads = 1 if device == "cpu" else max(1, cores() // places)
         self.limit = max(LEAST, free // places)
         self.where = where if Path(where["folder"]).is_dir() else {**where, "folder": None}
@@ -92,11 +94,10 @@ class Seat:
             found: list[Message] | None = ray.get(self.pending)
         except ray.exceptions.RayError as error:
             self.dead = True
+            reason = f"its place on the cluster is gone: {_said(error)}"
             if self.job is None:
-                return []
-            what, first = type(error).__name__, str(error).strip().partition("\n")[0]
-            failed = Failed("killed", f"its place on the cluster is gone: {what}: {first}", 0, 0.0, {})
-            return [Message("outcome", pickle.dumps(failed))]
+                raise _Unborn(reason) from error
+            return [Message("outcome", pickle.dumps(Failed("killed", reason, 0, 0.0, {})))]
         if found is None:
             self.ready = True
             return []
@@ -105,10 +106,14 @@ class Seat:
         return found
 
 
+class _Unborn(Exception):
+    """A worker's place was lost before there was anything for it to do."""
+
+
 class OnRay(Pool[Seat]):
     """Workers of a request on a Ray cluster, as many as it has CPUs or GPUs when we come.
 
-    memory: bytes that all on one machine may keep for the backward pass; half of what is free there if None
+    memory: bytes that all on one machine may keep for the backward pass, chosen as by Local if None
     address: the cluster's; None: `RAY_ADDRESS`, else a Ray on this machine, which is shut down at the end
     """
 
@@ -123,6 +128,8 @@ class OnRay(Pool[Seat]):
         self.engine, self.memory = engine, memory
         self.address = address or os.environ.get("RAY_ADDRESS")
         self.device, self.places = "", 1
+        self.unborn = 0
+        """How many workers were lost before they had begun."""
         self._ours = not ray.is_initialized()
 
     def start(self, device: str, most: int) -> None:
@@ -168,7 +175,15 @@ class OnRay(Pool[Seat]):
         coming = {seat.pending: seat for seat in self.workers if seat in busy or not seat.ready}
         ray.wait(list(coming), num_returns=1, timeout=TICK)
         there, _ = ray.wait(list(coming), num_returns=len(coming), timeout=0)
-        return [(coming[ref], message) for ref in there for message in coming[ref].messages()]
+        found = []
+        for seat in (coming[ref] for ref in there):
+            try:
+                found += [(seat, message) for message in seat.messages()]
+            except _Unborn as error:
+                self.unborn += 1
+                if self.unborn > self.size:
+                    raise UserError(f"Ray cannot start workers: {error}") from error
+        return found
 
 
 def _connect(address: str | None) -> None:
@@ -183,7 +198,14 @@ def _connect(address: str | None) -> None:
             ours: dict[str, Any] = {"num_cpus": cores(), "object_store_memory": _STORE}
             ray.init(address="local", include_dashboard=False, **ours, **_QUIET)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        first = str(error).strip().partition("\n")[0]
-        raise UserError(f"--address {address}: there is no Ray cluster: {first}") from error
+        what = f"--address {address}: there is no Ray cluster" if address else "Ray cannot be started here"
+        raise UserError(f"{what}: {_said(error)}") from error
     finally:
-        signal.signal(signal.SIGTERM, handler)  # Ray has put its own in its place
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)  # Ray has put its own in its place
+
+
+def _said(error: Exception) -> str:
+    """An error of Ray's in one line: the first and the last of the many that it has."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    return f"{type(error).__name__}: {' … '.join(dict.fromkeys([lines[0], lines[-1]]))}"

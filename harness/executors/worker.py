@@ -6,6 +6,7 @@ at last `outcome`.
 """
 
 import faulthandler
+import hashlib
 import os
 import pickle
 import platform
@@ -18,11 +19,15 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.executors.job import Done, Failed, Job, Outcome, Trial
+
+if TYPE_CHECKING:
+    from harness.engine.checkpoint import Checkpoint
 
 REPORT_SECONDS = 0.2
 
@@ -101,7 +106,9 @@ def work(job: Job, settings: dict[str, Any], tell: Tell) -> Outcome:
 
     torch.set_float32_matmul_precision("highest")  # no TF32: a GPU computes what a CPU does
     torch.backends.cudnn.allow_tf32 = False
-    device = torch.device(settings["device"])
+    settings = dict(settings)
+    device = torch.device(settings.pop("device"))
+    checkpoint = _checkpoint(job, device)
     began, told, update = time.perf_counter(), 0.0, 0
 
     def report(progress: Progress) -> None:
@@ -131,17 +138,33 @@ def work(job: Job, settings: dict[str, Any], tell: Tell) -> Outcome:
         )
         trained = train(
             population,
-            Settings(**{**settings, "device": device}),
+            Settings(**settings, device=device, checkpoint=checkpoint),
             report=report,
             note=lambda line: tell("note", line),
         )
+        checkpoint.done()
         return Done(trained, {**provenance(device), "engine": trained[0].engine})
     except (BrokenPipeError, ConnectionResetError):
         raise
     except (Exception, SystemExit) as error:
         if out_of_memory(error):
             return failed("out-of-memory", str(error).strip().partition("\n")[0])
+        checkpoint.done()
         return failed("crashed", describe(error))
+
+
+def _checkpoint(job: Job, device: Any) -> "Checkpoint":
+    """Where the training of such a job is kept, on this machine."""
+    import torch
+
+    from harness.engine import NUMERICS
+    from harness.engine.checkpoint import Checkpoint
+
+    whole = {**asdict(job), "numerics": NUMERICS, "torch": torch.__version__, "device": device.type}
+    del whole["members"], whole["cost"]
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    population = hashlib.sha256(repr(sorted(whole.items())).encode()).hexdigest()
+    return Checkpoint(Path(cache, "recurrent-harness", "checkpoints"), population, job.members)
 
 
 def describe(error: BaseException) -> str:

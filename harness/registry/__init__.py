@@ -11,7 +11,7 @@ from harness.registry.cells import (
     cell_files,
     expected_failures,
     find_cell,
-    is_published,
+    is_foreign,
     is_reference,
 )
 from harness.registry.files import ROOT
@@ -27,7 +27,7 @@ __all__ = [
     "expected_failures",
     "find_cell",
     "find_task",
-    "is_published",
+    "is_foreign",
     "is_reference",
     "problems",
     "suite",

@@ -231,16 +231,18 @@ def _require_same(old: CellFile, new: CellFile) -> None:
         raise UserError(f"two cells are named {new.name}: {old.place} and {new.place}; rename one of them")
 
 
-def is_published(text: str) -> bool:
-    """Whether an id or a file's path means a cell of this package, known without importing it."""
+def is_foreign(text: str) -> bool:
+    """Whether an id or a file's path means a cell that is here and none of the published ones.
+
+    It is not imported to find out.
+    """
     head = text.partition("[")[0]
     path, _, class_name = head.partition(".py:")
     if class_name or head.endswith(".py"):
         found = Path(f"{path.removesuffix('.py')}.py").expanduser().resolve()
-    else:
-        file = registered().files.get(Id.parse(text).name)
-        found = Path() if file is None or file.plugin else file.path
-    return found.parent == ROOT / "submissions"
+        return found.is_file() and found.parent != ROOT / "submissions"
+    file = registered().files.get(head.partition("@")[0])
+    return file is not None and (file.plugin is not None or file.path.parent != ROOT / "submissions")
 
 
 def find_cell(text: str) -> CellSpec:

@@ -47,6 +47,16 @@ def lives(pid: int) -> bool:
     return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
 
 
+def descendants(pid: int) -> set[int]:
+    """The processes that it has started, and that these have."""
+    try:
+        lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:
+        return set()
+    children = {int(child) for text in lists for child in text.split()}
+    return children.union(*map(descendants, children))
+
+
 def gone(pids, seconds=10.0) -> bool:
     until = time.monotonic() + seconds
     while any(map(lives, pids)) and time.monotonic() < until:
@@ -193,15 +203,10 @@ def test_what_a_cell_that_never_returns_has_started_ends_with_the_pool(pool, job
                 break
         until = time.monotonic() + 60
         worker = workers.workers[0]
-        while not (children := _children(worker.process.pid)) and time.monotonic() < until:
+        while not (children := descendants(worker.process.pid)) and time.monotonic() < until:
             time.sleep(0.1)
         assert children
     assert gone([worker.process.pid, *children], 1)
-
-
-def _children(pid: int) -> list[int]:
-    lists = (path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children"))
-    return [int(child) for children in lists for child in children.split()]
 
 
 DRIVER = """
@@ -227,7 +232,7 @@ def test_no_worker_outlives_a_driver_that_is_killed(job, name):
             assert driver.stdout.readline().split()[1] == "begin"
             time.sleep(6)  # the cell is at work now
             assert all(map(lives, pids))
-            pids += [child for pid in pids for child in _children(pid)]
+            pids += [child for pid in pids for child in descendants(pid)]
         finally:
             driver.kill()
     assert gone(pids)
@@ -237,25 +242,12 @@ def test_no_worker_outlives_a_driver_that_is_killed(job, name):
 def test_what_a_compiling_worker_has_started_ends_with_it(require, job):
     require("compiler")
 
-    def descendants() -> set[int]:
-        mine, found = {os.getpid()}, set()
-        while mine:
-            children = {
-                int(pid)
-                for parent in mine
-                for path in Path(f"/proc/{parent}/task").glob("*/children")
-                for pid in path.read_text().split()
-            }
-            found |= children
-            mine = children
-        return found
-
-    before = descendants()
+    before = descendants(os.getpid())
     with Local("compiled", 1 << 28) as workers:
         workers.start("cpu", 1)
         seen = set()
         for _, kind, content in workers.run([job("step_only", updates=40)]):
-            seen |= descendants() - before
+            seen |= descendants(os.getpid()) - before
             if kind == "outcome":
                 assert content.provenance["engine"] == "compiled"
     assert seen

@@ -33,7 +33,9 @@ def test_what_is_free_is_less_than_there_is():
     assert memory.kills() >= 0
 
 
-def test_without_a_number_half_of_the_free_memory_is_taken(monkeypatch):
+def test_without_a_number_half_of_the_free_memory_is_taken_up_to_what_is_enough(monkeypatch):
     monkeypatch.setattr(local, "free_memory", lambda: 1000)
     assert Local("eager").memory == 500
-    assert Local("eager", 123).memory == 123
+    monkeypatch.setattr(local, "free_memory", lambda: 1 << 40)
+    assert Local("eager").memory == memory.ENOUGH
+    assert Local("eager", 1 << 39).memory == 1 << 39

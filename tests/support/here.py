@@ -1,6 +1,6 @@
 """A pool in this process, which trains or makes it up: the runner as it is, quickly."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,10 @@ class Here:
         self.most = most
 
     def run(
-        self, jobs: Sequence[Job | Trial], timeout: float | None = None
+        self,
+        jobs: Sequence[Job | Trial],
+        claim: Callable[[int], Job | None] | None = None,
+        timeout: float | None = None,
     ) -> Iterator[tuple[int, str, Any]]:
         settings = {"device": "cpu", "engine": "eager", "memory": 1 << 28, "steps_ahead": 0}
         for number, job in enumerate(jobs):
