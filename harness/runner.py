@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
@@ -84,6 +84,24 @@ class Results:
         """A row per run."""
         return self.store.runs(keys=self._keys())
 
+    def title(self) -> str:
+        """What was asked for, in a few words."""
+        cells, tasks = ({e.spec.id for e in self.entries}, {e.task.id for e in self.entries})
+        return " on ".join(
+            next(iter(ids)) if len(ids) == 1 else f"{len(ids)} {kind}"
+            for kind, ids in (("cells", cells), ("tasks", tasks))
+        )
+
+    def of(self, job: Job) -> tuple[Entry, list[RunRequest]]:
+        """The entry that a job is of, and the runs that it makes."""
+        entry = self._entries[job.cell, job.task, Protocol(**job.protocol).id]
+        members = set(job.members)
+        return entry, [r for r in entry.requests if r.gap == job.gap and (r.repetition, r.lr) in members]
+
+    @cached_property
+    def _entries(self) -> dict[tuple[str, str, str], Entry]:
+        return {(e.spec.reference, e.task.id, e.protocol.id): e for e in self.entries}
+
     def _keys(self) -> list[str]:
         return [key for entry in self.entries for key in entry.keys]
 
@@ -133,6 +151,7 @@ def run(
 def run_all(
     requests: Sequence[Request],
     *,
+    name: str | None = None,
     db: str | None = None,
     device: str = "auto",
     engine: str = "auto",
@@ -143,6 +162,8 @@ def run_all(
     """Train and score what all these requests ask for as one plan: by the same workers, the longest first.
 
     What is asked for twice is done once. For the rest see `run`.
+
+    name: what who asks how far it is calls it
     """
     if engine not in get_args(EngineName):
         raise unknown("engine", engine, get_args(EngineName))
@@ -156,7 +177,13 @@ def run_all(
         jobs = _missing(results, retry)
         if jobs:
             pool.start(str(where))
-            _execute(divide(jobs, pool.size), pool, results, report)
+            jobs = divide(jobs, pool.size)
+            owner = f"{socket.gethostname()}:{os.getpid()}:{int(time.time())}"
+            number = store.plan(name or results.title(), owner, _costs(jobs, results))
+            try:
+                _execute(jobs, pool, owner, results, report)
+            finally:
+                store.leave_plan(number)
     return results
 
 
@@ -198,19 +225,27 @@ def _job(entry: Entry, gap: int | None, members: tuple[tuple[int, float], ...]) 
     )
 
 
-def _execute(jobs: Sequence[Job], pool: Pool, results: Results, report: Callable[[Event], None]) -> None:
+def _costs(jobs: Sequence[Job], results: Results) -> dict[str, float]:
+    """What each run of a plan costs; nothing, if no job makes it."""
+    costs = dict.fromkeys((key for entry in results.entries for key in entry.keys), 0.0)
+    for job in jobs:
+        _, requests = results.of(job)
+        costs |= {request.key: job.cost / len(requests) for request in requests}
+    return costs
+
+
+def _execute(
+    jobs: Sequence[Job], pool: Pool, owner: str, results: Results, report: Callable[[Event], None]
+) -> None:
     """Train populations; record the runs of each, or how the attempt at them failed."""
     store = results.store
-    owner = f"{socket.gethostname()}:{os.getpid()}:{int(time.time())}"
-    entries = {(e.spec.reference, e.task.id, e.protocol.id): e for e in results.entries}
     several = len({e.protocol.id for e in results.entries}) > 1
     attempts: dict[int, int] = {}
     beaten: dict[int, float] = {}
     try:
         for number, kind, content in pool.run(jobs):
             job = jobs[number]
-            entry = entries[job.cell, job.task, Protocol(**job.protocol).id]
-            requests = [r for r in entry.requests if r.gap == job.gap and (r.repetition, r.lr) in job.members]
+            entry, requests = results.of(job)
             parts = [entry.spec.id, entry.task.name, *([entry.protocol.id] if several else [])]
             label = " · ".join([*parts, *([] if job.gap is None else [f"gap {job.gap}"])])
             if kind == "begin":

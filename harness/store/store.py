@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, get_args
 import sqlalchemy as sa
 
 from harness.errors import UserError
+from harness.store import plans as planning
 from harness.store.database import Database
 from harness.store.life import FAILURES, outcome_of
 from harness.store.moving import Recorded, add, recorded
+from harness.store.plans import Plans
 from harness.store.reading import NAMES, frame, visible
 from harness.store.recording import insert, record_run
 from harness.store.records import AttemptOutcome, Card, RunRequest, RunResult
@@ -95,6 +97,12 @@ class Store:
                     found.setdefault(attempt.key, []).append(outcome)
         return found
 
+    def claimed(self, keys: Iterable[str]) -> dict[str, str]:
+        """Those of the keys of which there is a living attempt, with its owner."""
+        with self.database.transaction() as connection:
+            found = connection.execute(self._attempts_at(keys)).all()
+        return {attempt.key: attempt.owner for attempt in found if outcome_of(attempt) is None}
+
     def begin(self, requests: Sequence[RunRequest], *, owner: str) -> int:
         """Note that `owner`, "host:pid:start", attempts a population of runs; dead attempts at them end.
 
@@ -149,6 +157,25 @@ class Store:
                 if r.protocol != protocol[0]:
                     raise ValueError(f"a run under {r.protocol} cannot be recorded under {protocol[0]}")
                 record_run(connection, attempt, result, cell, task, protocol[1])
+
+    def plan(self, name: str, owner: str, costs: Mapping[str, float]) -> int:
+        """Note that `owner` sets out to train the runs of these keys; the same keys are the same plan.
+
+        costs: what each is expected to take, in any unit
+        Returns the plan's number. Plans of which nothing is left are forgotten.
+        """
+        with self.database.transaction(write=True) as connection:
+            return planning.begin(connection, name, owner, costs, time.time())
+
+    def leave_plan(self, plan: int) -> None:
+        """Who set out to train it goes on no longer, whatever is left of it."""
+        with self.database.transaction(write=True) as connection:
+            planning.end(connection, plan, time.time())
+
+    def plans(self) -> Plans:
+        """How far every plan is that is not forgotten."""
+        with self.database.transaction() as connection:
+            return planning.standing(connection, time.time())
 
     def everything(self) -> Iterator[Recorded]:
         """All runs that count, older versions of a cell too, in the order of their cell, task, protocol, …"""
