@@ -179,11 +179,11 @@ def run_all(
             pool.start(str(where))
             jobs = divide(jobs, pool.size)
             owner = f"{socket.gethostname()}:{os.getpid()}:{int(time.time())}"
-            number = store.plan(name or results.title(), owner, _costs(jobs, results))
+            store.plan(name or results.title(), owner, _costs(jobs, results))
             try:
                 _execute(jobs, pool, owner, results, report)
             finally:
-                store.leave_plan(number)
+                store.leave_plan(owner)
     return results
 
 

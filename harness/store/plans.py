@@ -49,9 +49,9 @@ def begin(connection: sa.Connection, name: str, owner: str, costs: Mapping[str, 
     return number
 
 
-def end(connection: sa.Connection, plan: int, now: float) -> None:
-    """The plan's driver ended."""
-    connection.execute(plans.update().where(plans.c.id == plan).values(ended=now))
+def end(connection: sa.Connection, owner: str, now: float) -> None:
+    """A driver ended; who began its plan again after it may go on."""
+    connection.execute(plans.update().where(plans.c.owner == owner).values(ended=now))
 
 
 def _forget(connection: sa.Connection) -> None:

@@ -167,10 +167,10 @@ class Store:
         with self.database.transaction(write=True) as connection:
             return planning.begin(connection, name, owner, costs, time.time())
 
-    def leave_plan(self, plan: int) -> None:
-        """Who set out to train it goes on no longer, whatever is left of it."""
+    def leave_plan(self, owner: str) -> None:
+        """Who set out to train a plan goes on no longer, whatever is left of it."""
         with self.database.transaction(write=True) as connection:
-            planning.end(connection, plan, time.time())
+            planning.end(connection, owner, time.time())
 
     def plans(self) -> Plans:
         """How far every plan is that is not forgotten."""

@@ -44,13 +44,15 @@ def test_it_is_alive_while_its_driver_is_or_somebody_trains_it(store, make, requ
 
     number = store.plan("sweep.toml", HERE, costs)
     assert alive()
-    store.leave_plan(number)
+    store.leave_plan(HERE)
     assert not alive()
     attempt = store.begin(requests[:1], owner="elsewhere:1:0")
     assert alive()
     store.end(attempt, "interrupted")
     assert not alive()
     assert store.plan("sweep.toml", "elsewhere:1:0", costs) == number
+    assert alive()
+    store.leave_plan(HERE)  # who began it first
     assert alive()
 
 
