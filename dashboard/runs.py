@@ -5,6 +5,7 @@ import streamlit as st
 
 from dashboard import drawn, results
 from harness.errors import UserError
+from harness.forecast import duration
 from harness.store import Store
 
 _RECENT = 20
@@ -48,8 +49,8 @@ def _live(store: Store) -> None:
         passed = (now - row.started).total_seconds()
         st.progress(row.progress, f"{_label(row)}: {row.progress:.0%}{_left(row.progress, passed)}")
         st.caption(
-            f"{row.members} {'member' if row.members == 1 else 'members'}, begun {_ago(passed)} ago, "
-            f"last heard of {_ago((now - row.heartbeat).total_seconds())} ago"
+            f"{row.members} {'member' if row.members == 1 else 'members'}, begun {duration(passed)} ago, "
+            f"last heard of {duration((now - row.heartbeat).total_seconds())} ago"
         )
     ended = attempts[attempts["outcome"].notna()]
     _last(ended, now)
@@ -61,20 +62,7 @@ def _label(row: object) -> str:
 
 
 def _left(progress: float, passed: float) -> str:
-    return f", about {_ago(passed / progress * (1 - progress))} left" if 0.02 < progress < 1 else ""
-
-
-def _ago(seconds: float) -> str:
-    """A time in the unit that fits it.
-
-    >>> _ago(7), _ago(200), _ago(9000), _ago(200_000)
-    ('7 s', '3 min', '2.5 h', '2.3 days')
-    """
-    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
-        if seconds < limit:
-            number = max(seconds, 0) / size
-            return f"{number:.1f} {unit}" if unit == "h" else f"{number:.0f} {unit}"
-    return f"{seconds / 86_400:.1f} days"
+    return f", about {duration(passed / progress * (1 - progress))} left" if 0.02 < progress < 1 else ""
 
 
 def _last(ended: pd.DataFrame, now: pd.Timestamp) -> None:
@@ -141,8 +129,8 @@ def _list(attempts: pd.DataFrame, now: pd.Timestamp, *without: str) -> None:
             "members": shown["members"],
             "outcome": shown["outcome"],
             "progress": shown["progress"],
-            "took": took.map(_ago),
-            "ended": [f"{_ago((now - at).total_seconds())} ago" for at in shown["heartbeat"]],
+            "took": took.map(duration),
+            "ended": [f"{duration((now - at).total_seconds())} ago" for at in shown["heartbeat"]],
             "reason": shown["reason"].fillna(""),
         }
     )

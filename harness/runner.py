@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from harness.errors import BrokenFile, UserError, unknown
 from harness.executors import EngineName, Failed, Job, Outcome, Pool, divide
+from harness.forecast import Forecast, Work, forecast
 from harness.protocol import Protocol, find_protocol
 from harness.registry import ROOT, CellSpec, cell_files, find_cell, find_task, suite
 from harness.stats import gap_auc
@@ -35,14 +36,18 @@ BEAT_SECONDS = 5.0
 
 
 class Event(NamedTuple):
-    """Something happened to a population: number `number` of `populations`."""
+    """Something happened to a population, number `number` of `populations`; or, first of all, `plan`: so many
+    will train.
+    """
 
     number: int
     populations: int
     label: str
-    kind: Literal["begin", "progress", "note", "end"]
+    kind: Literal["plan", "begin", "progress", "note", "end"]
     progress: "Progress | None" = None
     note: str = ""
+    forecast: Forecast | None = None
+    """plan: how long they will take, as far as that is known."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +177,10 @@ def run(
         jobs = _missing(results, retry)
         if jobs:
             pool.start(str(where))
-            _execute(divide(jobs, pool.size), pool, results, report)
+            jobs = divide(jobs, pool.size)
+            ahead = _forecast(jobs, results, str(where), pool.size)
+            report(Event(0, len(jobs), "all", "plan", forecast=ahead))
+            _execute(jobs, pool, results, report)
     return results
 
 
@@ -247,20 +255,43 @@ def _missing(results: Results, retry: bool) -> list[Job]:
 
 
 def _job(entry: Entry, gap: int | None, members: tuple[tuple[int, float], ...]) -> Job:
-    protocol, task = entry.protocol, entry.task
-    sampled = range(1, protocol.updates + 1, max(1, protocol.updates // 50))
-    gaps = [protocol.training_gap(task.id, task.min_gap, u) for u in sampled] if gap is None else [gap]
-    length = sum(len(task.batch("train", 0, g, 0, 1).inputs) for g in gaps) / len(gaps)
+    protocol = entry.protocol
     return Job(
         cell=entry.spec.reference,
         cell_version=entry.spec.file.version,
-        task=task.id,
+        task=entry.task.id,
         protocol=asdict(protocol),
         hidden_size=entry.hidden_size,
         gap=gap,
         members=members,
-        cost=length * protocol.updates * len(members),
+        cost=_length(entry.task, protocol, gap) * protocol.updates * len(members),
     )
+
+
+@cache
+def _length(task: Task, protocol: Protocol, gap: int | None) -> float:
+    """The mean number of steps of a sequence trained on."""
+    sampled = range(1, protocol.updates + 1, max(1, protocol.updates // 50))
+    gaps = [protocol.training_gap(task.id, task.min_gap, u) for u in sampled] if gap is None else [gap]
+    return sum(len(task.batch("train", 0, g, 0, 1).inputs) for g in gaps) / len(gaps)
+
+
+def _forecast(jobs: Sequence[Job], results: Results, device: str, workers: int) -> Forecast | None:
+    """How long the jobs will take."""
+    entries = {(e.spec.reference, e.task.id): e for e in results.entries}
+    works = []
+    for job in jobs:
+        e = entries[job.cell, job.task]
+        p = e.protocol
+        works.append(
+            Work(
+                cell=e.spec.id, name=e.spec.name, task=job.task, protocol=p.id, gap=job.gap,
+                hidden_size=job.hidden_size, parameters=e.cell_parameters, members=len(job.members),
+                updates=p.updates, length=_length(e.task, p, job.gap), farthest=job.gap or p.max_gap,
+            )
+        )  # fmt: skip
+    past = results.store.took(tasks=list({work.task for work in works}))
+    return forecast(works, past, device, workers)
 
 
 def _execute(jobs: Sequence[Job], pool: Pool, results: Results, report: Callable[[Event], None]) -> None:

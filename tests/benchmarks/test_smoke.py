@@ -118,6 +118,7 @@ def test_board():
         assert row["scores"] == pytest.approx(300_000, rel=0.2)
         assert 0 < row["cells"] <= 8
         assert row["seconds"] > 0
+        assert row["page"] is None or row["page"] >= row["page_again"] > 0
 
 
 @pytest.mark.slow
