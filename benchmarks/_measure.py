@@ -187,4 +187,4 @@ def show(
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*("–" if row[k] is None else form.format(row[k]) for k, form in columns.values()))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)

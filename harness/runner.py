@@ -6,19 +6,19 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-from harness.errors import BrokenFile, UserError, unknown
+from harness.errors import UserError, unknown
 from harness.executors import EngineName, Failed, Job, Outcome, Pool, divide
 from harness.forecast import Forecast, Work, forecast
-from harness.protocol import Protocol, find_protocol
-from harness.registry import ROOT, CellSpec, cell_files, find_cell, find_task, suite
+from harness.plan import Entry, Request, plan
+from harness.protocol import Protocol
+from harness.registry import ROOT, CellSpec
 from harness.stats import gap_auc
 from harness.store import Card, Point, RunRequest, RunResult, Score, Store
 from harness.task import Task
@@ -50,24 +50,6 @@ class Event(NamedTuple):
     """plan: how long they will take, as far as that is known."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A cell on a task under a protocol: one curve, and every run it needs."""
-
-    spec: CellSpec
-    task: Task
-    protocol: Protocol
-    hidden_size: int
-    cell_parameters: int
-    state_floats: int
-    requests: tuple[RunRequest, ...]
-
-    @property
-    def keys(self) -> list[str]:
-        """The keys of its runs."""
-        return [request.key for request in self.requests]
-
-
 @dataclass
 class Results:
     """What a request led to, read from the store."""
@@ -80,15 +62,15 @@ class Results:
     """What could not be finished, and why: a line each."""
 
     def rows(self) -> list[dict[str, Any]]:
-        """A plain object per cell and task, ready for JSON: the curve, gap-AUC, horizon, and what it took."""
+        """A plain object per curve, ready for JSON: accuracy by gap, gap-AUC, horizon, and what it took."""
         from harness.stats import entries
 
-        reused = {(e.spec.id, e.task.id): len(self.reused.intersection(e.keys)) for e in self.entries}
+        reused = {e.id: len(self.reused.intersection(e.keys)) for e in self.entries}
         rows = entries(self.scores(), self.runs())
-        return [{**row, "reused": reused[row["cell"], row["task"]]} for row in rows]
+        return [{**row, "reused": reused[row["cell"], row["task"], row["protocol"]]} for row in rows]
 
     def frame(self) -> "pd.DataFrame":
-        """The curves: a row per cell, task and gap, at the learning rate selected on validation."""
+        """The curves: a row per cell, task, protocol and gap, at the learning rate selected on validation."""
         from harness.stats import curves
 
         return curves(self.scores())
@@ -146,34 +128,36 @@ def run(
     >>> results = harness.run(cell="gru", task="gap-copy")  # doctest: +SKIP
     >>> results.chart()  # doctest: +SKIP
     """
-    changes = {
-        "gaps": None if gaps is None else tuple(sorted(set(gaps))),
-        "updates": updates,
-        "lr": None if lr is None else tuple(sorted(set(lr))),
-        "hidden_size": hidden_size,
-        "repetitions": repetitions,
-    }
-    rules = find_protocol(protocol, train).vary(**{k: v for k, v in changes.items() if v is not None})
+    request = Request.of(
+        cell, task, protocol,
+        train=train, gaps=gaps, updates=updates, lr=lr, hidden_size=hidden_size, repetitions=repetitions,
+    )  # fmt: skip
+    return run_all([request], db=db, device=device, engine=engine, memory=memory, retry=retry, report=report)
+
+
+def run_all(
+    requests: Sequence[Request],
+    *,
+    db: str | None = None,
+    device: str = "auto",
+    engine: str = "auto",
+    memory: int | None = None,
+    retry: bool = False,
+    report: Callable[[Event], None] = lambda event: None,
+) -> Results:
+    """Train and score what all these requests ask for as one plan: by the same workers, the longest first.
+
+    What is asked for twice is done once. For the rest see `run`.
+    """
     if engine not in get_args(EngineName):
         raise unknown("engine", engine, get_args(EngineName))
-    tasks = [find_task(text) for text in _expand(task, suite)]
-    for gap, one in product(gaps or (), tasks):
-        one.require(gap)
     store = Store.open(db)
     with Pool(engine, memory) as pool:
         if device == "cpu" or not Path("/dev/nvidiactl").exists():
             pool.start("cpu")  # the workers import torch while this process does
-        cells, refused = _found(_expand(cell, cell_files))
+        entries, refused = plan(requests)
         where = find_device(device)
-        entries: dict[tuple[str, str], Entry] = {}
-        for spec in cells:
-            try:
-                entries |= {(spec.id, task.id): plan(spec, task, rules) for task in tasks}
-            except UserError as error:
-                refused.append(str(error))
-        if refused and not entries:
-            raise UserError(refused[0])
-        results = Results(store, list(entries.values()), unfinished=refused)
+        results = Results(store, entries, unfinished=refused)
         jobs = _missing(results, retry)
         if jobs:
             pool.start(str(where))
@@ -182,55 +166,6 @@ def run(
             report(Event(0, len(jobs), "all", "plan", forecast=ahead))
             _execute(jobs, pool, results, report)
     return results
-
-
-def _found(names: Iterable[str]) -> tuple[list[CellSpec], list[str]]:
-    """The cells of these names, and why those that are broken cannot be had."""
-    cells, broken = [], []
-    for name in names:
-        try:
-            cells.append(find_cell(name))
-        except BrokenFile as error:
-            broken.append(str(error))
-    return cells, broken
-
-
-def plan(spec: CellSpec, task: Task, protocol: Protocol) -> Entry:
-    """All the runs of one curve. Raises UserError when the cell cannot be built within the protocol."""
-    from harness.cell import count_parameters
-    from harness.engine import NUMERICS
-    from harness.model import build, solve_width, state_floats
-
-    gaps: Iterable[int | None] = (None,) if protocol.train == "mixed" else protocol.evaluated(task.min_gap)
-    hidden_size = protocol.hidden_size or solve_width(spec, protocol.budget)
-    with spec.refusals():
-        cell = build(spec, task, hidden_size, 0).cell
-        parameters, floats = count_parameters(cell), state_floats(cell)
-    requests = tuple(
-        RunRequest(
-            cell=spec.id,
-            cell_name=spec.name,
-            cell_version=spec.file.version,
-            task=task.id,
-            protocol=protocol.id,
-            division=protocol.division,
-            repetition=repetition,
-            lr=lr,
-            gap=gap,
-            hidden_size=hidden_size,
-            dtype="float32",
-            numerics=NUMERICS,
-        )
-        for gap in gaps
-        for lr in protocol.lr
-        for repetition in range(protocol.repetitions)
-    )
-    return Entry(spec, task, protocol, hidden_size, parameters, floats, requests)
-
-
-def _expand(asked: str | Sequence[str], everything: Callable[[], Iterable[str]]) -> list[str]:
-    names = [asked] if isinstance(asked, str) else list(asked)
-    return [name for text in names for name in (everything() if text == "all" else [text])]
 
 
 def _missing(results: Results, retry: bool) -> list[Job]:
@@ -278,10 +213,10 @@ def _length(task: Task, protocol: Protocol, gap: int | None) -> float:
 
 def _forecast(jobs: Sequence[Job], results: Results, device: str, workers: int) -> Forecast | None:
     """How long the jobs will take."""
-    entries = {(e.spec.reference, e.task.id): e for e in results.entries}
+    entries = {(e.spec.reference, e.task.id, e.protocol.id): e for e in results.entries}
     works = []
     for job in jobs:
-        e = entries[job.cell, job.task]
+        e = entries[job.cell, job.task, Protocol(**job.protocol).id]
         p = e.protocol
         works.append(
             Work(
@@ -298,15 +233,17 @@ def _execute(jobs: Sequence[Job], pool: Pool, results: Results, report: Callable
     """Train populations; record the runs of each, or how the attempt at them failed."""
     store = results.store
     owner = f"{socket.gethostname()}:{os.getpid()}:{int(time.time())}"
-    entries = {(e.spec.reference, e.task.id): e for e in results.entries}
+    entries = {(e.spec.reference, e.task.id, e.protocol.id): e for e in results.entries}
+    several = len({e.protocol.id for e in results.entries}) > 1
     attempts: dict[int, int] = {}
     beaten: dict[int, float] = {}
     try:
         for number, kind, content in pool.run(jobs):
             job = jobs[number]
-            entry = entries[job.cell, job.task]
+            entry = entries[job.cell, job.task, Protocol(**job.protocol).id]
             requests = [r for r in entry.requests if r.gap == job.gap and (r.repetition, r.lr) in job.members]
-            label = f"{entry.spec.id} · {entry.task.name}" + ("" if job.gap is None else f" · gap {job.gap}")
+            parts = [entry.spec.id, entry.task.name, *([entry.protocol.id] if several else [])]
+            label = " · ".join([*parts, *([] if job.gap is None else [f"gap {job.gap}"])])
             if kind == "begin":
                 attempts[number], beaten[number] = store.begin(requests, owner=owner), time.monotonic()
                 report(Event(number, len(jobs), label, "begin"))

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from harness import runner
 from harness.cli import main
-from harness.cli.run import _Bars
+from harness.cli._training import Bars
 from harness.engine import Progress
 from harness.executors import Failed
 from harness.forecast import Forecast
@@ -98,7 +98,7 @@ BAD = {
     "engine": ([*GRU, "--engine", "egaer"], "unknown engine 'egaer': did you mean eager?"),
     "device": ([*GRU, "--device", "gpu"], "unknown device 'gpu': write auto, cpu, cuda or cuda:n"),
     "no such device": ([*GRU, "--device", "cuda:99"], "device cuda:99 is not here"),
-    "memory": ([*GRU, "--memory", "4X"], "--memory '4X' is no size: write it as 500M or 4G"),
+    "memory": ([*GRU, "--memory", "4X"], "--memory '4X': write a size as 500M or 4G"),
     "db": ([*GRU, "--db", "nosuch://host/x"], "nosuch"),
     "db's folder": ([*GRU, "--db", "no/such/folder/results.db"], "no/such/folder"),
     "db's file": ([*GRU, "--db", __file__], "is not a store"),
@@ -312,7 +312,7 @@ def test_the_store_is_where_the_environment_says(cli, tmp_path, monkeypatch):
 )
 def test_how_long_it_will_take_is_said_before(forecast, said):
     screen = io.StringIO()
-    with _Bars(Console(file=screen, width=120)) as bars:
+    with Bars(Console(file=screen, width=120)) as bars:
         bars.report(Event(0, 2, "all", "plan", forecast=forecast))
     assert screen.getvalue() == said
 
@@ -320,7 +320,7 @@ def test_how_long_it_will_take_is_said_before(forecast, said):
 def test_the_bars_show_updates_loss_and_accuracy():
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120)
-    with _Bars(console) as bars:
+    with Bars(console) as bars:
         bars.report(Event(0, 2, "all", "plan", forecast=Forecast((90.0, 30.0), 1)))
         assert "about 2 min: 2 populations on 1 worker\n" in screen.getvalue().replace("\r", "")
         bars.report(Event(0, 2, "gru · gap-copy · gap 4", "begin"))
