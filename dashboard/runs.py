@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import drawn, results
 from harness import status
 from harness.errors import UserError
-from harness.status import duration
+from harness.forecast import duration
 from harness.store import Store
 
 _RECENT = 20

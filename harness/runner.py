@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from harness.errors import UserError, unknown
 from harness.executors import EngineName, Failed, Job, Outcome, Pool, divide
+from harness.forecast import Forecast, Work, forecast
 from harness.plan import Entry, Request, plan
 from harness.protocol import Protocol
 from harness.registry import ROOT, CellSpec
@@ -35,14 +36,18 @@ BEAT_SECONDS = 5.0
 
 
 class Event(NamedTuple):
-    """Something happened to a population: number `number` of `populations`."""
+    """Something happened to a population, number `number` of `populations`; or, first of all, `plan`: so many
+    will train.
+    """
 
     number: int
     populations: int
     label: str
-    kind: Literal["begin", "progress", "note", "end"]
+    kind: Literal["plan", "begin", "progress", "note", "end"]
     progress: "Progress | None" = None
     note: str = ""
+    forecast: Forecast | None = None
+    """plan: how long they will take, as far as that is known."""
 
 
 @dataclass
@@ -178,8 +183,10 @@ def run_all(
         if jobs:
             pool.start(str(where))
             jobs = divide(jobs, pool.size)
+            ahead = _forecast(jobs, results, str(where), pool.size)
+            report(Event(0, len(jobs), "all", "plan", forecast=ahead))
             owner = f"{socket.gethostname()}:{os.getpid()}:{int(time.time())}"
-            store.plan(name or results.title(), owner, _costs(jobs, results))
+            store.plan(name or results.title(), owner, _costs(jobs, ahead, results))
             try:
                 _execute(jobs, pool, owner, results, report)
             finally:
@@ -209,28 +216,50 @@ def _missing(results: Results, retry: bool) -> list[Job]:
 
 
 def _job(entry: Entry, gap: int | None, members: tuple[tuple[int, float], ...]) -> Job:
-    protocol, task = entry.protocol, entry.task
-    sampled = range(1, protocol.updates + 1, max(1, protocol.updates // 50))
-    gaps = [protocol.training_gap(task.id, task.min_gap, u) for u in sampled] if gap is None else [gap]
-    length = sum(len(task.batch("train", 0, g, 0, 1).inputs) for g in gaps) / len(gaps)
+    protocol = entry.protocol
     return Job(
         cell=entry.spec.reference,
         cell_version=entry.spec.file.version,
-        task=task.id,
+        task=entry.task.id,
         protocol=asdict(protocol),
         hidden_size=entry.hidden_size,
         gap=gap,
         members=members,
-        cost=length * protocol.updates * len(members),
+        cost=_length(entry.task, protocol, gap) * protocol.updates * len(members),
     )
 
 
-def _costs(jobs: Sequence[Job], results: Results) -> dict[str, float]:
-    """What each run of a plan costs; nothing, if no job makes it."""
-    costs = dict.fromkeys((key for entry in results.entries for key in entry.keys), 0.0)
+@cache
+def _length(task: Task, protocol: Protocol, gap: int | None) -> float:
+    """The mean number of steps of a sequence trained on."""
+    sampled = range(1, protocol.updates + 1, max(1, protocol.updates // 50))
+    gaps = [protocol.training_gap(task.id, task.min_gap, u) for u in sampled] if gap is None else [gap]
+    return sum(len(task.batch("train", 0, g, 0, 1).inputs) for g in gaps) / len(gaps)
+
+
+def _forecast(jobs: Sequence[Job], results: Results, device: str, workers: int) -> Forecast | None:
+    """How long the jobs will take."""
+    works = []
     for job in jobs:
+        e, _ = results.of(job)
+        p = e.protocol
+        works.append(
+            Work(
+                cell=e.spec.id, name=e.spec.name, task=job.task, protocol=p.id, gap=job.gap,
+                hidden_size=job.hidden_size, parameters=e.cell_parameters, members=len(job.members),
+                updates=p.updates, length=_length(e.task, p, job.gap), farthest=job.gap or p.max_gap,
+            )
+        )  # fmt: skip
+    past = results.store.took(tasks=list({work.task for work in works}))
+    return forecast(works, past, device, workers)
+
+
+def _costs(jobs: Sequence[Job], ahead: Forecast | None, results: Results) -> dict[str, float]:
+    """What each run of a plan costs: its share of its job's seconds or steps; nothing, if no job makes it."""
+    costs = dict.fromkeys((key for entry in results.entries for key in entry.keys), 0.0)
+    for job, cost in zip(jobs, ahead.seconds if ahead else [job.cost for job in jobs], strict=True):
         _, requests = results.of(job)
-        costs |= {request.key: job.cost / len(requests) for request in requests}
+        costs |= {request.key: cost / len(requests) for request in requests}
     return costs
 
 

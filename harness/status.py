@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from harness.forecast import duration
 from harness.store import Store
 from harness.store.life import FAILURES
 
@@ -169,16 +170,3 @@ def clock(seconds: float) -> str:
     now = datetime.now().astimezone()
     at = now + timedelta(seconds=seconds)
     return at.strftime("%H:%M %Z" if at.date() == now.date() else "%a %d %b %H:%M %Z")
-
-
-def duration(seconds: float) -> str:
-    """A time in the unit that fits it.
-
-    >>> duration(7), duration(200), duration(9000), duration(200_000)
-    ('7 s', '3 min', '2.5 h', '2.3 days')
-    """
-    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
-        if seconds < limit:
-            number = max(seconds, 0) / size
-            return f"{number:.1f} {unit}" if unit == "h" else f"{number:.0f} {unit}"
-    return f"{seconds / 86_400:.1f} days"

@@ -386,9 +386,9 @@ def test_devices_have_names():
 def test_events_tell_the_story(run, tmp_path):
     seen: list[Event] = []
     run(plugin_cells.write(tmp_path, "branch"), updates=1, repetitions=1, report=seen.append)
-    assert [e.kind for e in seen] == ["begin", "note", "progress", "end"] * 2
-    assert [(e.number, e.populations) for e in seen] == [(0, 2)] * 4 + [(1, 2)] * 4
-    assert {e.label for e in seen} == {"branch · gap-copy · gap 3", "branch · gap-copy · gap 2"}
+    assert [e.kind for e in seen] == ["plan", *["begin", "note", "progress", "end"] * 2]
+    assert [(e.number, e.populations) for e in seen] == [(0, 2)] * 5 + [(1, 2)] * 4
+    assert {e.label for e in seen[1:]} == {"branch · gap-copy · gap 3", "branch · gap-copy · gap 2"}
     assert all(e.progress.update == 1 for e in seen if e.kind == "progress")
     assert all("data-dependent" in e.note for e in seen if e.kind == "note")
 

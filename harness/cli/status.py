@@ -62,7 +62,7 @@ def command(file: str | None, db: str | None, as_json: bool) -> None:
 
 def _print(plans: "Sequence[Standing]", rows: Sequence[dict[str, Any]]) -> None:
     from harness.cli._terminal import printing
-    from harness.status import duration
+    from harness.forecast import duration
 
     with printing() as console:
         for plan in plans:

@@ -78,7 +78,7 @@ class Database:
         cause = getattr(error, "orig", error)
         reason = str(cause).strip().partition("\n")[0]
         if "not a database" in reason or "malformed" in reason:
-            return UserError(f"{self.name} is not a store: {reason}")
+            return UserError(f"{self.name} is not a store: {reason}; give another one with --db")
         if "locked" in reason:
             return UserError(f"{self.name} is locked by another process: try again when that has ended")
         if "readonly" in reason or getattr(cause, "sqlstate", None) in ("25006", "42501"):
@@ -120,8 +120,8 @@ class Database:
         found = self.revision()
         if found is None:
             raise UserError(
-                f"there is no store at {self.name} yet: "
-                "`harness run --cell gru --task gap-copy` makes one, --db names another"
+                f"there is no store at {self.name} yet: `harness run --cell gru --task gap-copy` makes one, "
+                "`harness db import reference` one of published results; --db names another"
             )
         self._require_not_newer(found)
         if found < REVISION:

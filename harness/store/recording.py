@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from harness.store.records import Card, RunResult, canonical, digest
 from harness.store.schema import ASKED, CAME_OUT, cards, live, points, protocols, provenances, runs, scores
 
+_NUMBERS = "numbers of rows"
+
 
 def insert(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> int:
     """Insert a row; its number."""
@@ -67,9 +69,13 @@ def _provenance(connection: sa.Connection, provenance: Mapping[str, Any]) -> int
 
 def _number(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any], *unique: str) -> int:
     """The number of the row that is equal in these columns, which is inserted where there is none."""
-    query = sa.select(table.c.id).where(*(table.c[name] == row[name] for name in unique))
-    found = connection.scalar(query)
-    return insert(connection, table, row) if found is None else int(found)
+    known = connection.info.setdefault(_NUMBERS, {})  # as long as the connection, and so the transaction
+    key = (table.name, *(row[name] for name in unique))
+    if key not in known:
+        query = sa.select(table.c.id).where(*(table.c[name] == row[name] for name in unique))
+        found = connection.scalar(query)
+        known[key] = insert(connection, table, row) if found is None else int(found)
+    return int(known[key])
 
 
 def _known(value: float | None) -> float | None:

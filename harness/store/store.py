@@ -1,5 +1,6 @@
 """The store of what was measured."""
 
+import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
@@ -297,6 +298,27 @@ class Store:
         with self.database.transaction() as connection:
             return frame(connection, query)
 
+    def took(self, *, tasks: Sequence[str]) -> "pd.DataFrame":
+        """What training took, a row for each kind of run and machine: cell, task, protocol, gap, hidden_size,
+        device; here, whether it was this host; over all its runs updates made, those asked for, and seconds.
+
+        tasks: canonical ids
+        """
+        kind = [*NAMES, runs.c.gap, runs.c.hidden_size, runs.c.provenance_id]
+        sums = [sa.func.sum(runs.c[name]).label(name) for name in ("updates", "seconds")]
+        query = visible(tasks).with_only_columns(*kind, sa.func.count().label("runs"), *sums).group_by(*kind)
+        where = sa.select(provenances.c.id, provenances.c.content)
+        rules = sa.select(protocols.c.protocol, protocols.c.content)
+        with self.database.transaction() as connection:
+            found = frame(connection, query)
+            places = {row.id: row.content for row in connection.execute(where)}
+            asked = {row.protocol: row.content["updates"] for row in connection.execute(rules)}
+        at = found.pop("provenance_id")
+        found["device"] = at.map({id: place.get("device") for id, place in places.items()})
+        found["here"] = [places[id].get("host") == socket.gethostname() for id in at]
+        found["asked"] = found.pop("runs") * found["protocol"].map(asked)
+        return found
+
     def learning(self, run_ids: Iterable[int]) -> "pd.DataFrame":
         """The learning curves of these runs, a row per Point: run, update, loss, accuracy."""
         query = (
@@ -350,7 +372,9 @@ class Store:
 
     def entries(self) -> "pd.DataFrame":
         """The distinct combinations of cell, task, protocol and division of which there are runs."""
-        query = visible().add_columns(runs.c.division).order_by(*NAMES, runs.c.division)
+        kind = (runs.c[name] for name in ("cell_id", "task_id", "protocol_id", "division", "numerics"))
+        one_of_each = sa.select(sa.func.max(runs.c.id)).where(live).group_by(*kind)
+        query = visible().where(runs.c.id.in_(one_of_each)).order_by(*NAMES, runs.c.division)
         with self.database.transaction() as connection:
             return frame(connection, query.with_only_columns(*NAMES, runs.c.division).distinct())
 

@@ -10,6 +10,7 @@ import sqlite3
 import time
 from contextlib import closing
 from dataclasses import replace
+from html import unescape
 
 import pandas as pd
 import pytest
@@ -199,7 +200,7 @@ class TestLeaderboard:
 
     def test_what_lacks_something_is_shown_with_its_command(self, suite_filled):
         app = visit("leaderboard")
-        completes, made = (code.value for code in app.code)
+        completes, made = map(unescape, re.findall(r"<pre class=commands>(.*?)</pre>", html(app), re.DOTALL))
         rows = board.read(suite_filled, "quick-mixed@1").rows.set_index("cell")
         for cell in ("lstm", "rnn", "clockwork"):
             assert f"# {cell} is {rows['status'][cell]}" in completes
@@ -421,7 +422,7 @@ class TestResults:
         path.write_text("this is no database, " * 100)
         monkeypatch.setenv("HARNESS_DB", str(path))
         (error,) = visit().error
-        assert error.value == f"{path} is not a store: file is not a database"
+        assert error.value == f"{path} is not a store: file is not a database; give another one with --db"
 
     def test_results_that_come_later_are_shown(self, store):
         app = visit()
