@@ -2,11 +2,8 @@
 
 import inspect
 import math
-import os
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +15,7 @@ from harness.errors import BrokenFile, UserError, unknown
 from harness.executors import EngineName, Failed, Job, Outcome, Pool, divide
 from harness.protocol import Protocol, find_protocol
 from harness.registry import ROOT, CellSpec, cell_files, find_cell, find_task, suite
+from harness.sharing import Share
 from harness.stats import gap_auc
 from harness.store import Card, Point, RunRequest, RunResult, Score, Store
 from harness.task import Task
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 """A run that was killed, timed out or ran out of memory so often is tried again with `retry` only."""
-BEAT_SECONDS = 5.0
 
 
 class Event(NamedTuple):
@@ -70,7 +67,7 @@ class Results:
     store: Store
     entries: list[Entry]
     reused: set[str] = field(default_factory=set)
-    """The keys of runs that were there before."""
+    """The keys of runs that this request did not train: they were there, or another driver did meanwhile."""
     unfinished: list[str] = field(default_factory=list)
     """What could not be finished, and why: a line each."""
 
@@ -264,43 +261,77 @@ def _job(entry: Entry, gap: int | None, members: tuple[tuple[int, float], ...]) 
 
 
 def _execute(jobs: Sequence[Job], pool: Pool, results: Results, report: Callable[[Event], None]) -> None:
-    """Train populations; record the runs of each, or how the attempt at them failed."""
-    store = results.store
-    owner = f"{socket.gethostname()}:{os.getpid()}:{int(time.time())}"
+    """Train populations and record them. What other drivers have of them is waited for at the end."""
     entries = {(e.spec.reference, e.task.id): e for e in results.entries}
-    attempts: dict[int, int] = {}
-    beaten: dict[int, float] = {}
-    try:
-        for number, kind, content in pool.run(jobs):
-            job = jobs[number]
-            entry = entries[job.cell, job.task]
-            requests = [r for r in entry.requests if r.gap == job.gap and (r.repetition, r.lr) in job.members]
-            label = f"{entry.spec.id} · {entry.task.name}" + ("" if job.gap is None else f" · gap {job.gap}")
-            if kind == "begin":
-                attempts[number], beaten[number] = store.begin(requests, owner=owner), time.monotonic()
-                report(Event(number, len(jobs), label, "begin"))
-            elif kind == "note":
-                report(Event(number, len(jobs), label, "note", note=content))
-            elif kind == "progress":
-                report(Event(number, len(jobs), label, "progress", content))
-                if time.monotonic() - beaten[number] > BEAT_SECONDS:
-                    beaten[number] = time.monotonic()
-                    store.beat(attempts[number], content.update / content.updates)
+
+    def requests(job: Job) -> list[RunRequest]:
+        of_gap = [r for r in entries[job.cell, job.task].requests if r.gap == job.gap]
+        member = {(r.repetition, r.lr): r for r in of_gap}
+        return [member[one] for one in job.members]
+
+    before = 0
+    wanted = {request.key for job in jobs for request in requests(job)}
+    with Share(results.store, requests) as share:
+        while jobs:
+            _train(jobs, pool, share, entries, results, report, before)
+            before += len(jobs)
+
+            def waiting(job: Job, why: str, before: int = before) -> None:
+                entry = entries[job.cell, job.task]
+                report(Event(before, before, _label(entry, job), "note", note=why))
+
+            jobs = divide(share.others(waiting), pool.size)
+    results.reused |= wanted - share.mine
+
+
+def _train(
+    jobs: Sequence[Job],
+    pool: Pool,
+    share: Share,
+    entries: Mapping[tuple[str, str], Entry],
+    results: Results,
+    report: Callable[[Event], None],
+    before: int,
+) -> None:
+    """Train what of these populations can be claimed; record the runs of each, or how the attempt failed.
+
+    before: populations that there were before these
+    """
+    claims: dict[int, tuple[int, Job]] = {}
+
+    def claim(number: int) -> Job | None:
+        found = share.claim(jobs[number])
+        if found is None:
+            return None
+        claims[number] = found
+        return found[1]
+
+    store, whole = results.store, before + len(jobs)
+    for number, kind, content in pool.run(jobs, claim):
+        attempt, job = claims[number]
+        entry = entries[job.cell, job.task]
+        label = _label(entry, job)
+        if kind == "begin":
+            report(Event(before + number, whole, label, "begin"))
+        elif kind == "note":
+            report(Event(before + number, whole, label, "note", note=content))
+        elif kind == "progress":
+            share.progress[attempt] = content.update / content.updates
+            report(Event(before + number, whole, label, "progress", content))
+        else:
+            if isinstance(content, Failed) and content.outcome != "crashed":
+                store.end(attempt, content.outcome, content.reason)
+                results.unfinished.append(f"{label}: {content.outcome}: {content.reason}")
             else:
-                if isinstance(content, Failed) and content.outcome != "crashed":
-                    store.end(attempts[number], content.outcome, content.reason)
-                    results.unfinished.append(f"{label}: {content.outcome}: {content.reason}")
-                else:
-                    made = _results(entry, job, requests, content)
-                    cards = [cell_card(entry.spec), task_card(entry.task)]
-                    protocol = (entry.protocol.id, entry.protocol.content())
-                    store.record(attempts[number], made, cards, protocol)
-                del attempts[number]  # only now: an interrupt before this line ends the attempt too
-                report(Event(number, len(jobs), label, "end"))
-    except KeyboardInterrupt:
-        for attempt in attempts.values():
-            store.end(attempt, "interrupted")
-        raise
+                made = _results(entry, job, share.requests(job), content)
+                cards = [cell_card(entry.spec), task_card(entry.task)]
+                store.record(attempt, made, cards, (entry.protocol.id, entry.protocol.content()))
+            share.progress.pop(attempt, None)
+            report(Event(before + number, whole, label, "end"))
+
+
+def _label(entry: Entry, job: Job) -> str:
+    return f"{entry.spec.id} · {entry.task.name}" + ("" if job.gap is None else f" · gap {job.gap}")
 
 
 def find_device(name: str) -> "torch.device":

@@ -2,6 +2,6 @@
 
 from harness.store.moving import Recorded
 from harness.store.records import Card, Point, RunRequest, RunResult, Score
-from harness.store.store import Store
+from harness.store.store import Claim, Store
 
-__all__ = ["Card", "Point", "Recorded", "RunRequest", "RunResult", "Score", "Store"]
+__all__ = ["Card", "Claim", "Point", "Recorded", "RunRequest", "RunResult", "Score", "Store"]
