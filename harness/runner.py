@@ -2,11 +2,9 @@
 
 import inspect
 import math
-import os
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +17,7 @@ from harness.forecast import Forecast, Work, forecast
 from harness.plan import Entry, Request, plan
 from harness.protocol import Protocol
 from harness.registry import ROOT, CellSpec
+from harness.sharing import Share
 from harness.stats import gap_auc
 from harness.store import Card, Point, RunRequest, RunResult, Score, Store
 from harness.task import Task
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 """A run that was killed, timed out or ran out of memory so often is tried again with `retry` only."""
-BEAT_SECONDS = 5.0
 
 
 class Event(NamedTuple):
@@ -57,7 +55,7 @@ class Results:
     store: Store
     entries: list[Entry]
     reused: set[str] = field(default_factory=set)
-    """The keys of runs that were there before."""
+    """The keys of runs that this request did not train: they were there, or another driver did meanwhile."""
     unfinished: list[str] = field(default_factory=list)
     """What could not be finished, and why: a line each."""
 
@@ -98,10 +96,20 @@ class Results:
         )
 
     def of(self, job: Job) -> tuple[Entry, list[RunRequest]]:
-        """The entry that a job is of, and the runs that it makes."""
+        """The entry that a job is of, and the runs that it makes, one for each member."""
         entry = self._entries[job.cell, job.task, Protocol(**job.protocol).id]
-        members = set(job.members)
-        return entry, [r for r in entry.requests if r.gap == job.gap and (r.repetition, r.lr) in members]
+        member = {(r.repetition, r.lr): r for r in entry.requests if r.gap == job.gap}
+        return entry, [member[one] for one in job.members]
+
+    def label(self, job: Job) -> str:
+        """A population in words; with its protocol where there are several."""
+        entry, _ = self.of(job)
+        parts = [entry.spec.id, entry.task.name, *([entry.protocol.id] if self._several else [])]
+        return " · ".join([*parts, *([] if job.gap is None else [f"gap {job.gap}"])])
+
+    @cached_property
+    def _several(self) -> bool:
+        return len({entry.protocol.id for entry in self.entries}) > 1
 
     @cached_property
     def _entries(self) -> dict[tuple[str, str, str], Entry]:
@@ -185,12 +193,7 @@ def run_all(
             jobs = divide(jobs, pool.size)
             ahead = _forecast(jobs, results, str(where), pool.size)
             report(Event(0, len(jobs), "all", "plan", forecast=ahead))
-            owner = f"{socket.gethostname()}:{os.getpid()}:{int(time.time())}"
-            store.plan(name or results.title(), owner, _costs(jobs, ahead, results))
-            try:
-                _execute(jobs, pool, owner, results, report)
-            finally:
-                store.leave_plan(owner)
+            _execute(jobs, pool, results, report, name or results.title(), _costs(jobs, ahead, results))
     return results
 
 
@@ -264,44 +267,79 @@ def _costs(jobs: Sequence[Job], ahead: Forecast | None, results: Results) -> dic
 
 
 def _execute(
-    jobs: Sequence[Job], pool: Pool, owner: str, results: Results, report: Callable[[Event], None]
+    jobs: Sequence[Job],
+    pool: Pool,
+    results: Results,
+    report: Callable[[Event], None],
+    name: str,
+    costs: Mapping[str, float],
 ) -> None:
-    """Train populations; record the runs of each, or how the attempt at them failed."""
+    """Train populations and record them. What other drivers have of them is waited for at the end.
+
+    name, costs: of the plan that they are of
+    """
     store = results.store
-    several = len({e.protocol.id for e in results.entries}) > 1
-    attempts: dict[int, int] = {}
-    beaten: dict[int, float] = {}
-    try:
-        for number, kind, content in pool.run(jobs):
-            job = jobs[number]
-            entry, requests = results.of(job)
-            parts = [entry.spec.id, entry.task.name, *([entry.protocol.id] if several else [])]
-            label = " · ".join([*parts, *([] if job.gap is None else [f"gap {job.gap}"])])
-            if kind == "begin":
-                attempts[number], beaten[number] = store.begin(requests, owner=owner), time.monotonic()
-                report(Event(number, len(jobs), label, "begin"))
-            elif kind == "note":
-                report(Event(number, len(jobs), label, "note", note=content))
-            elif kind == "progress":
-                report(Event(number, len(jobs), label, "progress", content))
-                if time.monotonic() - beaten[number] > BEAT_SECONDS:
-                    beaten[number] = time.monotonic()
-                    store.beat(attempts[number], content.update / content.updates)
+    wanted = {request.key for job in jobs for request in results.of(job)[1]}
+    before = 0
+    with Share(store, lambda job: results.of(job)[1]) as share:
+        store.plan(name, share.owner, costs)
+        try:
+            while jobs:
+                _train(jobs, pool, share, results, report, before)
+                before += len(jobs)
+
+                def waiting(job: Job, why: str, before: int = before) -> None:
+                    report(Event(before, before, results.label(job), "note", note=why))
+
+                jobs = divide(share.others(waiting), pool.size)
+        finally:
+            with suppress(UserError):  # it may be the store that failed
+                store.leave_plan(share.owner)
+    results.reused |= wanted - share.mine
+
+
+def _train(
+    jobs: Sequence[Job],
+    pool: Pool,
+    share: Share,
+    results: Results,
+    report: Callable[[Event], None],
+    before: int,
+) -> None:
+    """Train what of these populations can be claimed; record the runs of each, or how the attempt failed.
+
+    before: populations that there were before these
+    """
+    claims: dict[int, tuple[int, Job]] = {}
+
+    def claim(number: int) -> Job | None:
+        found = share.claim(jobs[number])
+        if found is None:
+            return None
+        claims[number] = found
+        return found[1]
+
+    store, whole = results.store, before + len(jobs)
+    for number, kind, content in pool.run(jobs, claim):
+        attempt, job = claims[number]
+        entry, label = results.of(job)[0], results.label(job)
+        if kind == "begin":
+            report(Event(before + number, whole, label, "begin"))
+        elif kind == "note":
+            report(Event(before + number, whole, label, "note", note=content))
+        elif kind == "progress":
+            share.progress[attempt] = content.update / content.updates
+            report(Event(before + number, whole, label, "progress", content))
+        else:
+            if isinstance(content, Failed) and content.outcome != "crashed":
+                store.end(attempt, content.outcome, content.reason)
+                results.unfinished.append(f"{label}: {content.outcome}: {content.reason}")
             else:
-                if isinstance(content, Failed) and content.outcome != "crashed":
-                    store.end(attempts[number], content.outcome, content.reason)
-                    results.unfinished.append(f"{label}: {content.outcome}: {content.reason}")
-                else:
-                    made = _results(entry, job, requests, content)
-                    cards = [cell_card(entry.spec), task_card(entry.task)]
-                    protocol = (entry.protocol.id, entry.protocol.content())
-                    store.record(attempts[number], made, cards, protocol)
-                del attempts[number]  # only now: an interrupt before this line ends the attempt too
-                report(Event(number, len(jobs), label, "end"))
-    except KeyboardInterrupt:
-        for attempt in attempts.values():
-            store.end(attempt, "interrupted")
-        raise
+                made = _results(entry, job, share.requests(job), content)
+                cards = [cell_card(entry.spec), task_card(entry.task)]
+                store.record(attempt, made, cards, (entry.protocol.id, entry.protocol.content()))
+            share.progress.pop(attempt, None)
+            report(Event(before + number, whole, label, "end"))
 
 
 def find_device(name: str) -> "torch.device":

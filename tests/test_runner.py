@@ -393,15 +393,6 @@ def test_events_tell_the_story(run, tmp_path):
     assert all("data-dependent" in e.note for e in seen if e.kind == "note")
 
 
-def test_an_attempt_beats_while_it_trains(run, monkeypatch):
-    beats = []
-    monkeypatch.setattr("harness.runner.BEAT_SECONDS", -1.0)
-    beat = Store.beat
-    monkeypatch.setattr(Store, "beat", lambda *a: beats.append(a[2]) or beat(*a))
-    run(repetitions=1, gaps=[2])
-    assert beats == [1.0]
-
-
 def test_results_are_frames_charts_and_plain_rows(run):
     results = run(["rnn", "gru"], repetitions=2)
     frame, rows = results.frame(), results.rows()

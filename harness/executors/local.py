@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any
@@ -100,9 +100,12 @@ class Pool:
         settings = {"device": self.device, "engine": self.engine, "memory": self.memory // self.size}
         return _Worker(1 if self.device == "cpu" else max(1, (os.cpu_count() or 1) // self.size), settings)
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, str, Any]]:
+    def run(
+        self, jobs: Sequence[Job], claim: Callable[[int], Job | None] | None = None
+    ) -> Iterator[tuple[int, str, Any]]:
         """Run the jobs, in their order; yields (number of the job, kind, content) as it comes.
 
+        claim: asked, once there is a worker for the job of this number, what of it to do; None: nothing
         kind: `begin`, `progress` (a Progress), `note` (a line) or `outcome` (an Outcome)
         A worker that dies takes its own job with it, and no other.
         """
@@ -112,14 +115,18 @@ class Pool:
             while len(self.workers) < min(self.size, len(self._busy()) + len(left)):
                 self.workers.append(self._worker())
             for worker in self.workers:
-                if worker.job is None and left:
-                    worker.job, job = left.pop(0)
+                while worker.job is None and left:
+                    number, planned = left.pop(0)
+                    job = claim(number) if claim else planned
+                    if job is None:
+                        continue
+                    worker.job = number
                     alike = [j for _, j in left if (j.cell, len(j.members)) == (job.cell, len(job.members))]
                     ahead = sum(j.cost / len(j.members) for j in alike) / len(self.workers)
                     worker.connection.send((job, int(ahead)))
                     yield worker.job, "begin", None
             busy = {worker.connection: worker for worker in self._busy()}
-            for connection in wait(list(busy)):
+            for connection in wait(list(busy)) if busy else ():
                 assert isinstance(connection, Connection)
                 worker = busy[connection]
                 assert worker.job is not None

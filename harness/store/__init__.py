@@ -3,6 +3,6 @@
 from harness.store.moving import Recorded
 from harness.store.plans import Plans
 from harness.store.records import Card, Point, RunRequest, RunResult, Score
-from harness.store.store import Store
+from harness.store.store import Claim, Store
 
-__all__ = ["Card", "Plans", "Point", "Recorded", "RunRequest", "RunResult", "Score", "Store"]
+__all__ = ["Card", "Claim", "Plans", "Point", "Recorded", "RunRequest", "RunResult", "Score", "Store"]

@@ -67,7 +67,7 @@ def standing(connection: sa.Connection, now: float) -> Plans:
     at_work = [
         row
         for row in connection.execute(sa.select(attempts).where(attempts.c.outcome.is_(None)))
-        if outcome_of(row) is None
+        if outcome_of(row, now) is None
     ]
     made = sa.and_(runs.c.key == plan_runs.c.key, live)
     living = attempts.c.id.in_([row.id for row in at_work])
@@ -100,7 +100,7 @@ def standing(connection: sa.Connection, now: float) -> Plans:
     )
     running, found = frame(connection, of_plan), frame(connection, counts)
     found["running"] = found["plan"].map(running.groupby("plan")["runs"].sum()).fillna(0).astype(int)
-    found["alive"] = [row.running > 0 or _alive(row) for row in found.itertuples()]
+    found["alive"] = [row.running > 0 or _alive(row, now) for row in found.itertuples()]
     return Plans(found.drop(columns="ended"), running, now)
 
 
@@ -114,6 +114,6 @@ class _Driver(NamedTuple):
     outcome: None = None
 
 
-def _alive(plan: Any) -> bool:
+def _alive(plan: Any, now: float) -> bool:
     """Whether the driver of a plan lives, of which nothing trains at the moment."""
-    return plan.ended != plan.ended and outcome_of(_Driver(plan.owner, plan.started)) is None
+    return plan.ended != plan.ended and outcome_of(_Driver(plan.owner, plan.started), now) is None

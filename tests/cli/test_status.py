@@ -31,7 +31,6 @@ def here(tmp_path, monkeypatch) -> Here:
     """Trainings are made up, in a folder that holds a sweep's file."""
     pool = Here()
     monkeypatch.setattr("harness.runner.Pool", pool)
-    monkeypatch.setattr("harness.runner.BEAT_SECONDS", -1.0)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HARNESS_DB", raising=False)
     monkeypatch.setenv("COLUMNS", "160")

@@ -301,8 +301,8 @@ class TestRuns:
         )
 
     def test_what_runs_is_shown_before_there_is_any_result(self, store):
-        number = store.begin([self.request()], owner=f"{socket.gethostname()}:{os.getpid()}:1")
-        store.beat(number, 0.37)
+        number = store.claim([self.request()], owner=f"{socket.gethostname()}:{os.getpid()}:1").attempt
+        store.beat({number: 0.37})
         app = visit("runs")
         assert app.subheader[0].value == "Running now: 1"
         assert "37%" in app.get("progress")[0].proto.text
@@ -316,8 +316,8 @@ class TestRuns:
         assert app.subheader[0].value == "my\\_sweep.toml"
         (bar,) = app.get("progress")
         assert bar.proto.text == "0 of 4 runs are done, 4 are left; when it ends is not known yet"
-        number = store.begin(requests[:2], owner=owner)
-        store.beat(number, 0.5)
+        number = store.claim(requests[:2], owner=owner).attempt
+        store.beat({number: 0.5})
         app = visit("runs")
         bar, of_attempt = (bar.proto for bar in app.get("progress"))
         assert bar.value == 0
@@ -327,7 +327,8 @@ class TestRuns:
         assert [by in caption.value for caption in app.caption] == [True, True]
 
     def test_failures_are_shown_with_their_reasons(self, filled):
-        filled.end(filled.begin([self.request()], owner="there:1:1"), "out-of-memory", "20 GB are too much")
+        attempt = filled.claim([self.request()], owner="there:1:1").attempt
+        filled.end(attempt, "out-of-memory", "20 GB are too much")
         app = visit("runs")
         unfinished, finished, failed = (table.value for table in app.dataframe)
         assert unfinished[["cell", "outcome", "reason"]].values.tolist() == [

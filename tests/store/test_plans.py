@@ -24,8 +24,8 @@ def test_how_far_a_plan_is(store, make, requests, costs):
     time.sleep(0.01)
     number = store.plan("sweep.toml", HERE, costs)
     make.record(store, make.result(requests[1]), make.failed(requests[2]))
-    attempt = store.begin(requests[3:4], owner=HERE)
-    store.beat(attempt, 0.25)
+    attempt = store.claim(requests[3:4], owner=HERE).attempt
+    store.beat({attempt: 0.25})
     found = store.plans()
     (plan,) = found.plans.itertuples()
     assert (plan.plan, plan.name, plan.owner, plan.alive) == (number, "sweep.toml", HERE, True)
@@ -46,7 +46,7 @@ def test_it_is_alive_while_its_driver_is_or_somebody_trains_it(store, make, requ
     assert alive()
     store.leave_plan(HERE)
     assert not alive()
-    attempt = store.begin(requests[:1], owner="elsewhere:1:0")
+    attempt = store.claim(requests[:1], owner="elsewhere:1:0").attempt
     assert alive()
     store.end(attempt, "interrupted")
     assert not alive()

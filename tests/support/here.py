@@ -1,6 +1,6 @@
 """A pool in this process, which trains or makes it up: the runner as it is, quickly."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from harness.engine import Count, Progress, Trained
@@ -49,9 +49,11 @@ class Here:
     def start(self, device: str) -> None:
         self.devices.append(device)
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, str, Any]]:
+    def run(self, jobs: Sequence[Job], claim: Callable[[int], Job | None]) -> Iterator[tuple[int, str, Any]]:
         settings = {"device": "cpu", "engine": "eager", "memory": 1 << 28, "steps_ahead": 0}
-        for number, job in enumerate(jobs):
+        for number in range(len(jobs)):
+            if (job := claim(number)) is None:
+                continue
             yield number, "begin", None
             fate = self.fate.get(number)
             if isinstance(fate, BaseException):
