@@ -5,18 +5,27 @@ import math
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from harness.errors import UserError, unknown
-from harness.executors import EngineName, Failed, Job, Outcome, Pool, divide
+from harness.executors import (
+    EngineName,
+    Executor,
+    Failed,
+    Job,
+    Outcome,
+    Trial,
+    divide,
+    find_executor,
+)
+from harness.executors.local import find_device
 from harness.forecast import Forecast, Work, forecast
 from harness.plan import Entry, Request, plan
 from harness.protocol import Protocol
-from harness.registry import ROOT, CellSpec
+from harness.registry import ROOT, CellSpec, is_foreign
 from harness.sharing import Share
 from harness.stats import gap_auc
 from harness.store import Card, Point, RunRequest, RunResult, Score, Store
@@ -25,12 +34,13 @@ from harness.task import Task
 if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
-    import torch
 
     from harness.engine import Progress, Trained
 
 ATTEMPTS = 3
 """A run that was killed, timed out or ran out of memory so often is tried again with `retry` only."""
+TRIAL_SECONDS = 60.0
+"""What loading and building a cell may take: a fraction of a second does."""
 
 
 class Event(NamedTuple):
@@ -134,6 +144,9 @@ def run(
     device: str = "auto",
     engine: str = "auto",
     memory: int | None = None,
+    timeout: float | None = None,
+    executor: str = "local",
+    address: str | None = None,
     retry: bool = False,
     report: Callable[[Event], None] = lambda event: None,
 ) -> Results:
@@ -145,7 +158,10 @@ def run(
     db: URL or path of the store; `HARNESS_DB`, else `results.db` in the current folder, if left out
     device: `auto`, `cpu`, `cuda` or `cuda:n`
     engine: `auto`, `reference`, `eager` or `compiled`
-    memory: bytes that training may use for what it keeps for the backward pass
+    memory: bytes that training may use for what it keeps for the backward pass, on each machine
+    timeout: seconds that a population may take; what takes longer is ended, and tried again another time
+    executor: `local`, or `ray`
+    address: of the Ray cluster; a Ray of our own on this machine if left out
     retry: try again what was given up
     Raises UserError before anything is trained when the request makes no sense. Of several cells, one that is
     broken is told of in `unfinished`, and the others run.
@@ -158,7 +174,10 @@ def run(
         cell, task, protocol,
         train=train, gaps=gaps, updates=updates, lr=lr, hidden_size=hidden_size, repetitions=repetitions,
     )  # fmt: skip
-    return run_all([request], db=db, device=device, engine=engine, memory=memory, retry=retry, report=report)
+    return run_all(
+        [request], db=db, device=device, engine=engine, memory=memory, timeout=timeout, executor=executor,
+        address=address, retry=retry, report=report,
+    )  # fmt: skip
 
 
 def run_all(
@@ -169,6 +188,9 @@ def run_all(
     device: str = "auto",
     engine: str = "auto",
     memory: int | None = None,
+    timeout: float | None = None,
+    executor: str = "local",
+    address: str | None = None,
     retry: bool = False,
     report: Callable[[Event], None] = lambda event: None,
 ) -> Results:
@@ -180,21 +202,51 @@ def run_all(
     """
     if engine not in get_args(EngineName):
         raise unknown("engine", engine, get_args(EngineName))
+    if timeout is not None and not timeout > 0:
+        raise UserError(f"timeout={timeout:g}: must be above 0 seconds")
     store = Store.open(db)
-    with Pool(engine, memory) as pool:
-        if device == "cpu" or not Path("/dev/nvidiactl").exists():
-            pool.start("cpu")  # the workers import torch while this process does
+    with find_executor(executor, engine, memory, address) as pool:
+        pool.start(device, sum(request.most for request in requests))  # they import torch meanwhile
+        requests, lost = _tried(pool, requests, timeout)
         entries, refused = plan(requests)
-        where = find_device(device)
-        results = Results(store, entries, unfinished=refused)
+        if lost and not entries:
+            raise UserError(lost[0])
+        results = Results(store, entries, unfinished=[*lost, *refused])
         jobs = _missing(results, retry)
         if jobs:
-            pool.start(str(where))
             jobs = divide(jobs, pool.size)
-            ahead = _forecast(jobs, results, str(where), pool.size)
+            where = find_device(device).type if executor == "local" else "elsewhere"
+            ahead = _forecast(jobs, results, where, pool.size)
             report(Event(0, len(jobs), "all", "plan", forecast=ahead))
-            _execute(jobs, pool, results, report, name or results.title(), _costs(jobs, ahead, results))
+            costs = _costs(jobs, ahead, results)
+            _execute(jobs, pool, timeout, results, report, name or results.title(), costs)
     return results
+
+
+def _tried(
+    pool: Executor, requests: Sequence[Request], timeout: float | None
+) -> tuple[list[Request], list[str]]:
+    """The requests without those cells that must not come into this process; and why, a line for each.
+
+    A worker has loaded and built all that are not our own: some hung there, or ended their process.
+    """
+    trials = list(
+        dict.fromkeys(
+            Trial(name, request.protocol.hidden_size, request.protocol.budget)
+            for request in requests
+            for name in request.cells
+            if is_foreign(name)
+        )
+    )
+    if trials:
+        import harness.engine  # noqa: F401  # meanwhile
+    lost: dict[str, str] = {}
+    for number, kind, content in pool.run(trials, timeout=min(timeout or TRIAL_SECONDS, TRIAL_SECONDS)):
+        if kind == "outcome" and isinstance(content, Failed):
+            name = trials[number].cell
+            lost[name] = f"cell {name} cannot be loaded and built: {content.reason}"
+    left = [replace(r, cells=tuple(name for name in r.cells if name not in lost)) for r in requests]
+    return left, list(lost.values())
 
 
 def _missing(results: Results, retry: bool) -> list[Job]:
@@ -268,7 +320,8 @@ def _costs(jobs: Sequence[Job], ahead: Forecast | None, results: Results) -> dic
 
 def _execute(
     jobs: Sequence[Job],
-    pool: Pool,
+    pool: Executor,
+    timeout: float | None,
     results: Results,
     report: Callable[[Event], None],
     name: str,
@@ -285,7 +338,7 @@ def _execute(
         store.plan(name, share.owner, costs)
         try:
             while jobs:
-                _train(jobs, pool, share, results, report, before)
+                _train(jobs, pool, timeout, share, results, report, before)
                 before += len(jobs)
 
                 def waiting(job: Job, why: str, before: int = before) -> None:
@@ -300,7 +353,8 @@ def _execute(
 
 def _train(
     jobs: Sequence[Job],
-    pool: Pool,
+    pool: Executor,
+    timeout: float | None,
     share: Share,
     results: Results,
     report: Callable[[Event], None],
@@ -320,7 +374,7 @@ def _train(
         return found[1]
 
     store, whole = results.store, before + len(jobs)
-    for number, kind, content in pool.run(jobs, claim):
+    for number, kind, content in pool.run(jobs, claim, timeout):
         attempt, job = claims[number]
         entry, label = results.of(job)[0], results.label(job)
         if kind == "begin":
@@ -331,8 +385,12 @@ def _train(
             share.progress[attempt] = content.update / content.updates
             report(Event(before + number, whole, label, "progress", content))
         else:
+            if isinstance(content, Failed) and content.output:
+                said = f"printed at last:\n{content.output}"
+                report(Event(before + number, whole, label, "note", note=said))
             if isinstance(content, Failed) and content.outcome != "crashed":
-                store.end(attempt, content.outcome, content.reason)
+                reason = "\n".join(filter(None, [content.reason, content.output]))
+                store.end(attempt, content.outcome, reason)
                 results.unfinished.append(f"{label}: {content.outcome}: {content.reason}")
             else:
                 made = _results(entry, job, share.requests(job), content)
@@ -340,23 +398,6 @@ def _train(
                 store.record(attempt, made, cards, (entry.protocol.id, entry.protocol.content()))
             share.progress.pop(attempt, None)
             report(Event(before + number, whole, label, "end"))
-
-
-def find_device(name: str) -> "torch.device":
-    """The device that `auto`, `cpu`, `cuda` or `cuda:n` means. Raises UserError where it is not there."""
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise UserError(f"unknown device {name!r}: write auto, cpu, cuda or cuda:n")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"device {name} is not here: torch sees {torch.cuda.device_count()} CUDA devices")
-    return device
 
 
 def _results(entry: Entry, job: Job, requests: Sequence[RunRequest], outcome: Outcome) -> list[RunResult]:
