@@ -55,7 +55,10 @@ class Here:
         timeout: float | None = None,
     ) -> Iterator[tuple[int, str, Any]]:
         settings = {"device": "cpu", "engine": "eager", "memory": 1 << 28, "steps_ahead": 0}
-        for number, job in enumerate(jobs):
+        for number, planned in enumerate(jobs):
+            job = claim(number) if claim else planned
+            if job is None:
+                continue
             yield number, "begin", None
             if isinstance(job, Trial):
                 yield number, "outcome", self.trials.get(Path(job.cell).stem, Done([], {}))
