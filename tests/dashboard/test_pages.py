@@ -14,11 +14,11 @@ from html import unescape
 
 import pandas as pd
 import pytest
-import sqlalchemy as sa
+import states
 import synthetic
 from streamlit.testing.v1 import AppTest
 
-from dashboard import drawn
+from dashboard import drawn, results
 from harness import board, exchange, stats
 from harness.errors import UserError
 from harness.protocol import PROTOCOLS, QUICK, QUICK_MIXED
@@ -358,12 +358,27 @@ class TestResults:
     PAGES = ("leaderboard", "gap_curves", "cell", "task", "runs")
 
     @pytest.mark.parametrize("page", PAGES)
-    def test_every_page_says_what_is_wrong_with_the_store(self, store, page, monkeypatch):
-        with store.database.transaction(write=True) as connection:
-            connection.execute(sa.text("UPDATE alembic_version SET version_num = '0000'"))
-        (error,) = visit(page).error
-        assert "is at revision 0000" in error.value
-        assert "harness db upgrade" in error.value
+    @pytest.mark.parametrize("name", states.SAID)
+    def test_every_page_says_what_is_wrong_with_the_store_and_what_to_do(
+        self, tmp_path, monkeypatch, page, name
+    ):
+        path = tmp_path / "shared.db"
+        monkeypatch.setenv("HARNESS_DB", str(path))
+        monkeypatch.setattr(results, "WAIT_SECONDS", 0.05)
+        with states.state(name, path):
+            (error,) = visit(page).error
+        assert all(part in error.value for part in (str(path), *states.SAID[name]))
+
+    @pytest.mark.parametrize("page", PAGES)
+    @pytest.mark.parametrize("made", [False, True])
+    def test_every_page_is_of_use_without_results(self, tmp_path, monkeypatch, page, made):
+        path = tmp_path / "results.db"
+        monkeypatch.setenv("HARNESS_DB", str(path))
+        if made:
+            Store.open(str(path))
+        app = visit(page)
+        shown = [element.value for element in [*app.info, *app.code, *app.markdown]]
+        assert any("harness run" in text or "Nothing is being trained" in text for text in shown)
 
     def test_a_store_that_fails_under_way_is_one_line_and_tried_again(self, filled, monkeypatch):
         def locked(*_, **__):
