@@ -44,7 +44,8 @@ def _embedded(
     before = int(layout.integers(SPREAD, 1)[0])
     query = before + n + gap
     t = before + late + np.arange(n)[:, None]
-    inputs = _NOISE + stream.integers(len(NOISE), (query + 1, size))
+    inputs = stream.integers(len(NOISE), (query + 1, size))
+    inputs += _NOISE
     inputs[t, rows] = bindings
     inputs[query] = bindings[n - 2 - late, rows]
     all_roles = laid_out(size, (Role.PREFIX, before + n), (Role.FILLER, gap), (Role.QUESTION, 1))
@@ -191,7 +192,7 @@ class Hop(Task):
         targets = _NAME + stream.choose(len(NAMES), 2 * h, size).T.reshape(2, h, size)
         sources = np.concatenate([values[:, None], targets[:, :-1]], axis=1)
         first = stream.balanced(2, (h, size))  # the chain whose turn comes first
-        chain = np.stack([first, 1 - first], axis=1)  # (h, 2, B)
+        chain = first[:, None] ^ np.arange(2)[:, None]  # (h, 2, B): that one, then the other
         turn = np.arange(h)[:, None, None]
         pairs = np.stack([targets[chain, turn, rows], sources[chain, turn, rows]], axis=2)
         parts = np.array([[Role.PREFIX, Role.CUE], [Role.DECOY, Role.DECOY]], np.int8)
