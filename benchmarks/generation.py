@@ -2,8 +2,8 @@
 
 gap …    millions of tokens per second on one core, in batches of 64, at this gap; the best of some rounds, as
          anything else that runs makes it slower. A short batch costs what it costs to begin one, 0.03 ms and
-         more, of which seeding a stream is half: at gap 16 the thirty array operations of gap-bracket and the
-         two streams of gap-hop are more than their aim allows their few tokens
+         more, of which seeding is half: the thirty array operations of gap-bracket are more than its aim
+         allows the few tokens of gap 16
 aim      20 for synthetic probes, 3 for natural-language ones
 waits    the share of its time in which a population of `quick` (a GRU at gap 64, four members) waits for
          batches on that same core: those drawn ahead by a thread that are not there yet, and those of the
