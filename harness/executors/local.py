@@ -14,6 +14,9 @@ from harness.registry import ROOT
 _MALLOC = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=2147483647"
 """Has glibc keep what is freed, in huge pages: giving pages back, to fault them in again at once, is slow."""
 
+ENOUGH = 3 << 29
+"""Bytes to keep of a pass for its way back: keeping more is hardly quicker than computing it again."""
+
 _START = f"import sys; sys.path.append({str(ROOT)!r}); from harness.executors.worker import main; main()"
 
 
@@ -63,12 +66,12 @@ def divide(jobs: Sequence[Job], workers: int) -> list[Job]:
 class Pool:
     """The workers of a request. They may be started before it is known what they will do.
 
-    memory: bytes for all workers together; half of what is free if None
+    memory: bytes for all workers together; if None, half of what is free, and no more than ENOUGH
     """
 
     def __init__(self, engine: str, memory: int | None) -> None:
         self.engine = engine
-        self.memory = memory or _free_memory() // 2
+        self.memory = memory or min(_free_memory() // 2, ENOUGH)
         self.device = ""
         self.size = 0
         self.workers: list[_Worker] = []
