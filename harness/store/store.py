@@ -10,7 +10,7 @@ from harness.errors import UserError
 from harness.store.database import Database
 from harness.store.life import FAILURES, outcome_of
 from harness.store.moving import Recorded, add, recorded
-from harness.store.reading import NAMES, frame, visible
+from harness.store.reading import NAMES, frame, reported, visible
 from harness.store.recording import insert, record_run
 from harness.store.records import AttemptOutcome, Card, RunRequest, RunResult
 from harness.store.schema import (
@@ -158,7 +158,8 @@ class Store:
     def add(self, records: Sequence[Recorded]) -> int:
         """Take over runs of another store, all or none; how many. A run whose key is here stays as it is.
 
-        Those of a population make one attempt, which ended when the last of them was recorded.
+        They are *reported*, as against measured here. Those of a population make one attempt, which ended
+        when the last of them was recorded.
         """
         with self.database.transaction(write=True) as connection:
             return add(connection, records)
@@ -190,7 +191,8 @@ class Store:
         keys: Iterable[str] | None = None,
         failed: bool = False,
     ) -> "pd.DataFrame":
-        """A row per run, in the order they were recorded: what was asked, what came out, its provenance.
+        """A row per run, in the order they were recorded: what was asked, what came out, its provenance, and
+        whether it is `reported`: taken over from a file, and not measured here.
 
         task, protocol, cells: canonical ids
         keys: exactly the runs of these keys, though a newer version of their cell may be there
@@ -201,7 +203,7 @@ class Store:
         chosen = visible(task, protocol, cells, self._of(keys))
         if failed:
             chosen = chosen.where(runs.c.outcome != "finished")
-        columns = [runs.c[name] for name in (*ASKED, *CAME_OUT, "created", "provenance_id")]
+        columns = [*(runs.c[name] for name in (*ASKED, *CAME_OUT, "created", "provenance_id")), reported]
         contents = sa.select(provenances.c.id, provenances.c.content)
         with self.database.transaction() as connection:
             found = frame(connection, chosen.add_columns(*columns).order_by(runs.c.id))
@@ -234,8 +236,9 @@ class Store:
             return asked.merge(frame(connection, counted), on="run")
 
     def trials(self, *, tasks: Sequence[str], protocol: str) -> "pd.DataFrame":
-        """A row per run as a board sees it: cell, task, what was asked, what it took, on which device, and
-        `validation`, the mean accuracy over the trained gaps, chance if it failed.
+        """A row per run as a board sees it: cell, task, what was asked, what it took, on which device,
+        whether it is `reported`; and `validation`, the mean accuracy over the trained gaps, chance
+        if it failed.
 
         tasks, protocol: canonical ids
         """
@@ -249,6 +252,7 @@ class Store:
         )
         names = [column for column in NAMES if column.name in ("cell", "task")]
         columns = [runs.c.id.label("run"), *names, *(runs.c[name] for name in (*_TRIAL, "provenance_id"))]
+        columns.append(reported)
         contents = sa.select(provenances.c.id, provenances.c.content)
         with self.database.transaction() as connection:
             found = frame(connection, chosen.with_only_columns(*columns).order_by(runs.c.id))
