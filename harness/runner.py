@@ -454,7 +454,7 @@ def cell_card(spec: CellSpec) -> Card:
     """What a page shows of the cell."""
     options = {**spec.options, **({"layers": spec.layers} if spec.layers != 1 else {})}
     doc = inspect.getdoc(inspect.getmodule(spec.cls)) or inspect.getdoc(spec.cls) or ""
-    return Card("cell", spec.id, spec.file.version, spec.name, doc, spec.file.whole, options)
+    return Card("cell", spec.id, spec.file.version, spec.name, doc, spec.file.recorded, options)
 
 
 def task_card(task: Task) -> Card:
