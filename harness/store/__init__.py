@@ -1,7 +1,6 @@
 """What was measured, for ever: runs with their scores, and the attempts, cards and protocols behind them."""
 
-from harness.store.moving import Recorded
-from harness.store.records import Card, Point, RunRequest, RunResult, Score
+from harness.store.records import Card, Point, Recorded, RunRequest, RunResult, Score
 from harness.store.store import Claim, Store
 
 __all__ = ["Card", "Claim", "Point", "Recorded", "RunRequest", "RunResult", "Score", "Store"]
