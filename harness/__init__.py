@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from harness.errors import UserError as UserError
     from harness.protocol import Protocol as Protocol
     from harness.runner import run as run
+    from harness.sweep_file import sweep as sweep
     from harness.task import Batch as Batch
     from harness.task import Role as Role
     from harness.task import Task as Task
@@ -23,6 +24,7 @@ _HOMES = {
     "UserError": "harness.errors",
     "Protocol": "harness.protocol",
     "run": "harness.runner",
+    "sweep": "harness.sweep_file",
     "Batch": "harness.task",
     "Role": "harness.task",
     "Task": "harness.task",

@@ -66,6 +66,18 @@ def spell(value: object) -> str:
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
+def size(text: str) -> int:
+    """Bytes as they are written. Raises ValueError with what to write instead.
+
+    >>> size("500M"), size("4G")
+    (524288000, 4294967296)
+    """
+    number, unit = text[:-1], text[-1:].upper()
+    if unit not in "MG" or not number.isdigit():
+        raise ValueError("write a size as 500M or 4G")
+    return int(number) << {"M": 20, "G": 30}[unit]
+
+
 def signature_options(function: Callable[..., Any], skip: Iterable[str] = ()) -> dict[str, inspect.Parameter]:
     """The options that a class or function takes: its parameters with a default, less those in `skip`."""
     parameters = inspect.signature(function, eval_str=True).parameters.values()

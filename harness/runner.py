@@ -3,18 +3,29 @@
 import inspect
 import math
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
-from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-from harness.errors import BrokenFile, UserError, unknown
-from harness.executors import EngineName, Failed, Job, Outcome, Pool, divide
-from harness.protocol import Protocol, find_protocol
-from harness.registry import ROOT, CellSpec, cell_files, find_cell, find_task, suite
+from harness.errors import UserError, unknown
+from harness.executors import (
+    EngineName,
+    Executor,
+    Failed,
+    Job,
+    Outcome,
+    Trial,
+    divide,
+    find_executor,
+)
+from harness.executors.local import find_device
+from harness.forecast import Forecast, Work, forecast
+from harness.plan import Entry, Request, plan
+from harness.protocol import Protocol
+from harness.registry import ROOT, CellSpec, is_foreign
 from harness.sharing import Share
 from harness.stats import gap_auc
 from harness.store import Card, Point, RunRequest, RunResult, Score, Store
@@ -23,41 +34,28 @@ from harness.task import Task
 if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
-    import torch
 
     from harness.engine import Progress, Trained
 
 ATTEMPTS = 3
 """A run that was killed, timed out or ran out of memory so often is tried again with `retry` only."""
+TRIAL_SECONDS = 60.0
+"""What loading and building a cell may take: a fraction of a second does."""
 
 
 class Event(NamedTuple):
-    """Something happened to a population: number `number` of `populations`."""
+    """Something happened to a population, number `number` of `populations`; or, first of all, `plan`: so many
+    will train.
+    """
 
     number: int
     populations: int
     label: str
-    kind: Literal["begin", "progress", "note", "end"]
+    kind: Literal["plan", "begin", "progress", "note", "end"]
     progress: "Progress | None" = None
     note: str = ""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A cell on a task under a protocol: one curve, and every run it needs."""
-
-    spec: CellSpec
-    task: Task
-    protocol: Protocol
-    hidden_size: int
-    cell_parameters: int
-    state_floats: int
-    requests: tuple[RunRequest, ...]
-
-    @property
-    def keys(self) -> list[str]:
-        """The keys of its runs."""
-        return [request.key for request in self.requests]
+    forecast: Forecast | None = None
+    """plan: how long they will take, as far as that is known."""
 
 
 @dataclass
@@ -72,15 +70,15 @@ class Results:
     """What could not be finished, and why: a line each."""
 
     def rows(self) -> list[dict[str, Any]]:
-        """A plain object per cell and task, ready for JSON: the curve, gap-AUC, horizon, and what it took."""
+        """A plain object per curve, ready for JSON: accuracy by gap, gap-AUC, horizon, and what it took."""
         from harness.stats import entries
 
-        reused = {(e.spec.id, e.task.id): len(self.reused.intersection(e.keys)) for e in self.entries}
+        reused = {e.id: len(self.reused.intersection(e.keys)) for e in self.entries}
         rows = entries(self.scores(), self.runs())
-        return [{**row, "reused": reused[row["cell"], row["task"]]} for row in rows]
+        return [{**row, "reused": reused[row["cell"], row["task"], row["protocol"]]} for row in rows]
 
     def frame(self) -> "pd.DataFrame":
-        """The curves: a row per cell, task and gap, at the learning rate selected on validation."""
+        """The curves: a row per cell, task, protocol and gap, at the learning rate selected on validation."""
         from harness.stats import curves
 
         return curves(self.scores())
@@ -98,6 +96,34 @@ class Results:
     def runs(self) -> "pd.DataFrame":
         """A row per run."""
         return self.store.runs(keys=self._keys())
+
+    def title(self) -> str:
+        """What was asked for, in a few words."""
+        cells, tasks = ({e.spec.id for e in self.entries}, {e.task.id for e in self.entries})
+        return " on ".join(
+            next(iter(ids)) if len(ids) == 1 else f"{len(ids)} {kind}"
+            for kind, ids in (("cells", cells), ("tasks", tasks))
+        )
+
+    def of(self, job: Job) -> tuple[Entry, list[RunRequest]]:
+        """The entry that a job is of, and the runs that it makes, one for each member."""
+        entry = self._entries[job.cell, job.task, Protocol(**job.protocol).id]
+        member = {(r.repetition, r.lr): r for r in entry.requests if r.gap == job.gap}
+        return entry, [member[one] for one in job.members]
+
+    def label(self, job: Job) -> str:
+        """A population in words; with its protocol where there are several."""
+        entry, _ = self.of(job)
+        parts = [entry.spec.id, entry.task.name, *([entry.protocol.id] if self._several else [])]
+        return " · ".join([*parts, *([] if job.gap is None else [f"gap {job.gap}"])])
+
+    @cached_property
+    def _several(self) -> bool:
+        return len({entry.protocol.id for entry in self.entries}) > 1
+
+    @cached_property
+    def _entries(self) -> dict[tuple[str, str, str], Entry]:
+        return {(e.spec.reference, e.task.id, e.protocol.id): e for e in self.entries}
 
     def _keys(self) -> list[str]:
         return [key for entry in self.entries for key in entry.keys]
@@ -118,6 +144,9 @@ def run(
     device: str = "auto",
     engine: str = "auto",
     memory: int | None = None,
+    timeout: float | None = None,
+    executor: str = "local",
+    address: str | None = None,
     retry: bool = False,
     report: Callable[[Event], None] = lambda event: None,
 ) -> Results:
@@ -129,7 +158,10 @@ def run(
     db: URL or path of the store; `HARNESS_DB`, else `results.db` in the current folder, if left out
     device: `auto`, `cpu`, `cuda` or `cuda:n`
     engine: `auto`, `reference`, `eager` or `compiled`
-    memory: bytes that training may use for what it keeps for the backward pass
+    memory: bytes that training may use for what it keeps for the backward pass, on each machine
+    timeout: seconds that a population may take; what takes longer is ended, and tried again another time
+    executor: `local`, or `ray`
+    address: of the Ray cluster; a Ray of our own on this machine if left out
     retry: try again what was given up
     Raises UserError before anything is trained when the request makes no sense. Of several cells, one that is
     broken is told of in `unfinished`, and the others run.
@@ -138,88 +170,83 @@ def run(
     >>> results = harness.run(cell="gru", task="gap-copy")  # doctest: +SKIP
     >>> results.chart()  # doctest: +SKIP
     """
-    changes = {
-        "gaps": None if gaps is None else tuple(sorted(set(gaps))),
-        "updates": updates,
-        "lr": None if lr is None else tuple(sorted(set(lr))),
-        "hidden_size": hidden_size,
-        "repetitions": repetitions,
-    }
-    rules = find_protocol(protocol, train).vary(**{k: v for k, v in changes.items() if v is not None})
+    request = Request.of(
+        cell, task, protocol,
+        train=train, gaps=gaps, updates=updates, lr=lr, hidden_size=hidden_size, repetitions=repetitions,
+    )  # fmt: skip
+    return run_all(
+        [request], db=db, device=device, engine=engine, memory=memory, timeout=timeout, executor=executor,
+        address=address, retry=retry, report=report,
+    )  # fmt: skip
+
+
+def run_all(
+    requests: Sequence[Request],
+    *,
+    name: str | None = None,
+    db: str | None = None,
+    device: str = "auto",
+    engine: str = "auto",
+    memory: int | None = None,
+    timeout: float | None = None,
+    executor: str = "local",
+    address: str | None = None,
+    retry: bool = False,
+    report: Callable[[Event], None] = lambda event: None,
+) -> Results:
+    """Train and score what all these requests ask for as one plan: by the same workers, the longest first.
+
+    What is asked for twice is done once. For the rest see `run`.
+
+    name: what who asks how far it is calls it
+    """
     if engine not in get_args(EngineName):
         raise unknown("engine", engine, get_args(EngineName))
-    tasks = [find_task(text) for text in _expand(task, suite)]
-    for gap, one in product(gaps or (), tasks):
-        one.require(gap)
+    if timeout is not None and not timeout > 0:
+        raise UserError(f"timeout={timeout:g}: must be above 0 seconds")
     store = Store.open(db)
-    with Pool(engine, memory) as pool:
-        if device == "cpu" or not Path("/dev/nvidiactl").exists():
-            pool.start("cpu")  # the workers import torch while this process does
-        cells, refused = _found(_expand(cell, cell_files))
-        where = find_device(device)
-        entries: dict[tuple[str, str], Entry] = {}
-        for spec in cells:
-            try:
-                entries |= {(spec.id, task.id): plan(spec, task, rules) for task in tasks}
-            except UserError as error:
-                refused.append(str(error))
-        if refused and not entries:
-            raise UserError(refused[0])
-        results = Results(store, list(entries.values()), unfinished=refused)
+    with find_executor(executor, engine, memory, address) as pool:
+        pool.start(device, sum(request.most for request in requests))  # they import torch meanwhile
+        requests, lost = _tried(pool, requests, timeout)
+        entries, refused = plan(requests)
+        if lost and not entries:
+            raise UserError(lost[0])
+        results = Results(store, entries, unfinished=[*lost, *refused])
         jobs = _missing(results, retry)
         if jobs:
-            pool.start(str(where))
-            _execute(divide(jobs, pool.size), pool, results, report)
+            jobs = divide(jobs, pool.size)
+            where = find_device(device).type if executor == "local" else "elsewhere"
+            ahead = _forecast(jobs, results, where, pool.size)
+            report(Event(0, len(jobs), "all", "plan", forecast=ahead))
+            costs = _costs(jobs, ahead, results)
+            _execute(jobs, pool, timeout, results, report, name or results.title(), costs)
     return results
 
 
-def _found(names: Iterable[str]) -> tuple[list[CellSpec], list[str]]:
-    """The cells of these names, and why those that are broken cannot be had."""
-    cells, broken = [], []
-    for name in names:
-        try:
-            cells.append(find_cell(name))
-        except BrokenFile as error:
-            broken.append(str(error))
-    return cells, broken
+def _tried(
+    pool: Executor, requests: Sequence[Request], timeout: float | None
+) -> tuple[list[Request], list[str]]:
+    """The requests without those cells that must not come into this process; and why, a line for each.
 
-
-def plan(spec: CellSpec, task: Task, protocol: Protocol) -> Entry:
-    """All the runs of one curve. Raises UserError when the cell cannot be built within the protocol."""
-    from harness.cell import count_parameters
-    from harness.engine import NUMERICS
-    from harness.model import build, solve_width, state_floats
-
-    gaps: Iterable[int | None] = (None,) if protocol.train == "mixed" else protocol.evaluated(task.min_gap)
-    hidden_size = protocol.hidden_size or solve_width(spec, protocol.budget)
-    with spec.refusals():
-        cell = build(spec, task, hidden_size, 0).cell
-        parameters, floats = count_parameters(cell), state_floats(cell)
-    requests = tuple(
-        RunRequest(
-            cell=spec.id,
-            cell_name=spec.name,
-            cell_version=spec.file.version,
-            task=task.id,
-            protocol=protocol.id,
-            division=protocol.division,
-            repetition=repetition,
-            lr=lr,
-            gap=gap,
-            hidden_size=hidden_size,
-            dtype="float32",
-            numerics=NUMERICS,
+    A worker has loaded and built all that are not our own: some hung there, or ended their process.
+    """
+    trials = list(
+        dict.fromkeys(
+            Trial(name, request.protocol.hidden_size, request.protocol.budget)
+            for request in requests
+            for name in request.cells
+            if is_foreign(name)
         )
-        for gap in gaps
-        for lr in protocol.lr
-        for repetition in range(protocol.repetitions)
     )
-    return Entry(spec, task, protocol, hidden_size, parameters, floats, requests)
-
-
-def _expand(asked: str | Sequence[str], everything: Callable[[], Iterable[str]]) -> list[str]:
-    names = [asked] if isinstance(asked, str) else list(asked)
-    return [name for text in names for name in (everything() if text == "all" else [text])]
+    if trials:
+        import harness.engine  # noqa: F401  # meanwhile
+    lost: dict[str, str] = {}
+    for number, kind, content in pool.run(trials, timeout=min(timeout or TRIAL_SECONDS, TRIAL_SECONDS)):
+        if kind == "outcome" and isinstance(content, Failed):
+            name = trials[number].cell
+            lost[name] = f"cell {name} cannot be loaded and built: {content.reason}"
+    left = [replace(r, cells=tuple(name for name in r.cells if name not in lost)) for r in requests]
+    return left, list(lost.values())
 
 
 def _missing(results: Results, retry: bool) -> list[Job]:
@@ -244,51 +271,91 @@ def _missing(results: Results, retry: bool) -> list[Job]:
 
 
 def _job(entry: Entry, gap: int | None, members: tuple[tuple[int, float], ...]) -> Job:
-    protocol, task = entry.protocol, entry.task
-    sampled = range(1, protocol.updates + 1, max(1, protocol.updates // 50))
-    gaps = [protocol.training_gap(task.id, task.min_gap, u) for u in sampled] if gap is None else [gap]
-    length = sum(len(task.batch("train", 0, g, 0, 1).inputs) for g in gaps) / len(gaps)
+    protocol = entry.protocol
     return Job(
         cell=entry.spec.reference,
         cell_version=entry.spec.file.version,
-        task=task.id,
+        task=entry.task.id,
         protocol=asdict(protocol),
         hidden_size=entry.hidden_size,
         gap=gap,
         members=members,
-        cost=length * protocol.updates * len(members),
+        cost=_length(entry.task, protocol, gap) * protocol.updates * len(members),
     )
 
 
-def _execute(jobs: Sequence[Job], pool: Pool, results: Results, report: Callable[[Event], None]) -> None:
-    """Train populations and record them. What other drivers have of them is waited for at the end."""
-    entries = {(e.spec.reference, e.task.id): e for e in results.entries}
+@cache
+def _length(task: Task, protocol: Protocol, gap: int | None) -> float:
+    """The mean number of steps of a sequence trained on."""
+    sampled = range(1, protocol.updates + 1, max(1, protocol.updates // 50))
+    gaps = [protocol.training_gap(task.id, task.min_gap, u) for u in sampled] if gap is None else [gap]
+    return sum(len(task.batch("train", 0, g, 0, 1).inputs) for g in gaps) / len(gaps)
 
-    def requests(job: Job) -> list[RunRequest]:
-        of_gap = [r for r in entries[job.cell, job.task].requests if r.gap == job.gap]
-        member = {(r.repetition, r.lr): r for r in of_gap}
-        return [member[one] for one in job.members]
 
+def _forecast(jobs: Sequence[Job], results: Results, device: str, workers: int) -> Forecast | None:
+    """How long the jobs will take."""
+    works = []
+    for job in jobs:
+        e, _ = results.of(job)
+        p = e.protocol
+        works.append(
+            Work(
+                cell=e.spec.id, name=e.spec.name, task=job.task, protocol=p.id, gap=job.gap,
+                hidden_size=job.hidden_size, parameters=e.cell_parameters, members=len(job.members),
+                updates=p.updates, length=_length(e.task, p, job.gap), farthest=job.gap or p.max_gap,
+            )
+        )  # fmt: skip
+    past = results.store.took(tasks=list({work.task for work in works}))
+    return forecast(works, past, device, workers)
+
+
+def _costs(jobs: Sequence[Job], ahead: Forecast | None, results: Results) -> dict[str, float]:
+    """What each run of a plan costs: its share of its job's seconds or steps; nothing, if no job makes it."""
+    costs = dict.fromkeys((key for entry in results.entries for key in entry.keys), 0.0)
+    for job, cost in zip(jobs, ahead.seconds if ahead else [job.cost for job in jobs], strict=True):
+        _, requests = results.of(job)
+        costs |= {request.key: cost / len(requests) for request in requests}
+    return costs
+
+
+def _execute(
+    jobs: Sequence[Job],
+    pool: Executor,
+    timeout: float | None,
+    results: Results,
+    report: Callable[[Event], None],
+    name: str,
+    costs: Mapping[str, float],
+) -> None:
+    """Train populations and record them. What other drivers have of them is waited for at the end.
+
+    name, costs: of the plan that they are of
+    """
+    store = results.store
+    wanted = {request.key for job in jobs for request in results.of(job)[1]}
     before = 0
-    wanted = {request.key for job in jobs for request in requests(job)}
-    with Share(results.store, requests) as share:
-        while jobs:
-            _train(jobs, pool, share, entries, results, report, before)
-            before += len(jobs)
+    with Share(store, lambda job: results.of(job)[1]) as share:
+        store.plan(name, share.owner, costs)
+        try:
+            while jobs:
+                _train(jobs, pool, timeout, share, results, report, before)
+                before += len(jobs)
 
-            def waiting(job: Job, why: str, before: int = before) -> None:
-                entry = entries[job.cell, job.task]
-                report(Event(before, before, _label(entry, job), "note", note=why))
+                def waiting(job: Job, why: str, before: int = before) -> None:
+                    report(Event(before, before, results.label(job), "note", note=why))
 
-            jobs = divide(share.others(waiting), pool.size)
+                jobs = divide(share.others(waiting), pool.size)
+        finally:
+            with suppress(UserError):  # it may be the store that failed
+                store.leave_plan(share.owner)
     results.reused |= wanted - share.mine
 
 
 def _train(
     jobs: Sequence[Job],
-    pool: Pool,
+    pool: Executor,
+    timeout: float | None,
     share: Share,
-    entries: Mapping[tuple[str, str], Entry],
     results: Results,
     report: Callable[[Event], None],
     before: int,
@@ -307,10 +374,9 @@ def _train(
         return found[1]
 
     store, whole = results.store, before + len(jobs)
-    for number, kind, content in pool.run(jobs, claim):
+    for number, kind, content in pool.run(jobs, claim, timeout):
         attempt, job = claims[number]
-        entry = entries[job.cell, job.task]
-        label = _label(entry, job)
+        entry, label = results.of(job)[0], results.label(job)
         if kind == "begin":
             report(Event(before + number, whole, label, "begin"))
         elif kind == "note":
@@ -319,8 +385,12 @@ def _train(
             share.progress[attempt] = content.update / content.updates
             report(Event(before + number, whole, label, "progress", content))
         else:
+            if isinstance(content, Failed) and content.output:
+                said = f"printed at last:\n{content.output}"
+                report(Event(before + number, whole, label, "note", note=said))
             if isinstance(content, Failed) and content.outcome != "crashed":
-                store.end(attempt, content.outcome, content.reason)
+                reason = "\n".join(filter(None, [content.reason, content.output]))
+                store.end(attempt, content.outcome, reason)
                 results.unfinished.append(f"{label}: {content.outcome}: {content.reason}")
             else:
                 made = _results(entry, job, share.requests(job), content)
@@ -328,27 +398,6 @@ def _train(
                 store.record(attempt, made, cards, (entry.protocol.id, entry.protocol.content()))
             share.progress.pop(attempt, None)
             report(Event(before + number, whole, label, "end"))
-
-
-def _label(entry: Entry, job: Job) -> str:
-    return f"{entry.spec.id} · {entry.task.name}" + ("" if job.gap is None else f" · gap {job.gap}")
-
-
-def find_device(name: str) -> "torch.device":
-    """The device that `auto`, `cpu`, `cuda` or `cuda:n` means. Raises UserError where it is not there."""
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise UserError(f"unknown device {name!r}: write auto, cpu, cuda or cuda:n")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"device {name} is not here: torch sees {torch.cuda.device_count()} CUDA devices")
-    return device
 
 
 def _results(entry: Entry, job: Job, requests: Sequence[RunRequest], outcome: Outcome) -> list[RunResult]:

@@ -135,7 +135,7 @@ def test_two_drivers_at_once_share_the_work(run, monkeypatch):
                     inside.wait(30)  # both have begun something
                 yield event
 
-    monkeypatch.setattr("harness.runner.Pool", pool)
+    monkeypatch.setattr("harness.runner.find_executor", pool)
     said = []
 
     def drive() -> None:

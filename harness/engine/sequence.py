@@ -4,6 +4,7 @@ Letters: P members, T time, B batch, F features of what a step reads, H output f
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -41,14 +42,13 @@ class Run(torch.autograd.Function):
         parameters, state = flat[:n], list(flat[n:])
         length = len(source if index is None else index)
         steps_kept = max(CHUNK, int(memory / max(1, step.floats * source.element_size())))
-        segment = length if steps_kept >= length else steps_kept // CHUNK * CHUNK
-        ctx.step, ctx.queries, ctx.segment, ctx.length = step, list(queries), segment, length
+        bounds = [0, *reversed(range(length, 0, -min(steps_kept, length)))]  # the last are kept: no fewer
+        ctx.step, ctx.queries, ctx.segments = step, list(queries), list(pairwise(bounds))
         asked, starts = set(queries), []
         outputs: list[Tensor] = []
         kept: list[tuple[Tensor, ...]] = []
-        for first in range(0, length, segment):
+        for first, last in ctx.segments:
             starts.append(state)
-            last = min(first + segment, length)
             kept = []
             state = _ahead(step, parameters, source, index, first, last, state, kept, asked, outputs)
         ctx.kept = kept  # of the last segment; the ones before are computed again
@@ -64,22 +64,22 @@ class Run(torch.autograd.Function):
         g_outputs = gradients[0].contiguous()
         g_at = dict(zip(ctx.queries, g_outputs.unbind(), strict=True))
         zero = torch.zeros_like(g_outputs[0])
-        g_parameters = [torch.zeros_like(p) for p in parameters]
+        g_parameters: list[Tensor] = []
         g_source = torch.zeros_like(source) if index is not None else torch.empty_like(source)
         floats = [s for s, d in zip(ctx.starts[0], step.differentiable, strict=True) if d]
         g_state: list[Tensor] = [torch.zeros_like(s) for s in floats]
         n = len(parameters)
         kept = ctx.kept
-        for first in reversed(range(0, ctx.length, ctx.segment)):
-            last = min(first + ctx.segment, ctx.length)
+        for (first, last), start in zip(reversed(ctx.segments), reversed(ctx.starts), strict=True):
             if kept is None:
                 kept = []
-                start = ctx.starts[first // ctx.segment]
                 _ahead(step, parameters, source, index, first, last, start, kept, set(), [])
             for t in reversed(range(first, last)):
                 found = step.backward(*parameters, *kept.pop(), g_at.get(t, zero), *g_state)
-                if n:
+                if g_parameters:
                     torch._foreach_add_(g_parameters, list(found[:n]))
+                else:  # of the strides that the step gives: adding others takes several times as long
+                    g_parameters = [g.clone() for g in found[:n]]
                 if index is None:
                     g_source[t] = found[n]
                 else:

@@ -186,7 +186,7 @@ class Database:
         """Raise it, as a UserError where a user can mend it."""
         state, reason = getattr(error.orig, "sqlstate", None), str(error.orig).strip().partition("\n")[0]
         if "not a database" in reason or "malformed" in reason:
-            said = f"is not a store: {reason}"
+            said = f"is not a store: {reason}; give another one with --db"
         elif "locked" in reason or state == "55P03":
             said = "is locked by another process: try again when that has ended"
         elif "readonly" in reason or state in ("25006", "42501"):
@@ -239,8 +239,8 @@ class Database:
         found = self.revision()
         if found is None:
             raise UserError(
-                f"there is no store at {self.name} yet: "
-                "`harness run --cell gru --task gap-copy` makes one, --db names another"
+                f"there is no store at {self.name} yet: `harness run --cell gru --task gap-copy` makes one, "
+                "`harness db import reference` one of published results; --db names another"
             )
         self._require_not_newer(found)
         if found < REVISION:

@@ -1,5 +1,6 @@
 """The store of what was measured."""
 
+import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
@@ -7,9 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 import sqlalchemy as sa
 
 from harness.errors import UserError
+from harness.store import plans as planning
 from harness.store.database import Database
 from harness.store.life import FAILURES, outcome_of
 from harness.store.moving import add, recorded
+from harness.store.plans import Plans
 from harness.store.reading import NAMES, frame, visible
 from harness.store.recording import insert, record_runs, storable
 from harness.store.records import AttemptOutcome, Card, Recorded, RunRequest, RunResult
@@ -217,6 +220,26 @@ class Store:
 
         self.database.write(record)
 
+    def plan(self, name: str, owner: str, costs: Mapping[str, float]) -> int:
+        """Note that `owner` sets out to train the runs of these keys; the same keys are the same plan.
+
+        costs: what each is expected to take, in any unit
+        Returns the plan's number. Plans of which nothing is left are forgotten.
+        """
+        return self.database.write(
+            lambda connection: planning.begin(connection, name, owner, costs, self.database.now(connection))
+        )
+
+    def leave_plan(self, owner: str) -> None:
+        """Who set out to train a plan goes on no longer, whatever is left of it."""
+        self.database.write(lambda connection: planning.end(connection, owner, self.database.now(connection)))
+
+    def plans(self) -> Plans:
+        """How far every plan is that is not forgotten."""
+        return self.database.read(
+            lambda connection: planning.standing(connection, self.database.now(connection))
+        )
+
     def everything(self) -> list[Recorded]:
         """All runs that count, older versions of a cell too, in the order of their cell, task, protocol, …"""
         return self.database.read(lambda connection: list(recorded(connection)))
@@ -338,6 +361,30 @@ class Store:
         )
         return self.database.read(lambda connection: frame(connection, query))
 
+    def took(self, *, tasks: Sequence[str]) -> "pd.DataFrame":
+        """What training took, a row for each kind of run and machine: cell, task, protocol, gap, hidden_size,
+        device; here, whether it was this host; over all its runs updates made, those asked for, and seconds.
+
+        tasks: canonical ids
+        """
+        kind = [*NAMES, runs.c.gap, runs.c.hidden_size, runs.c.provenance_id]
+        sums = [sa.func.sum(runs.c[name]).label(name) for name in ("updates", "seconds")]
+        query = visible(tasks).with_only_columns(*kind, sa.func.count().label("runs"), *sums).group_by(*kind)
+        where = sa.select(provenances.c.id, provenances.c.content)
+        rules = sa.select(protocols.c.protocol, protocols.c.content)
+        found, places, asked = self.database.read(
+            lambda connection: (
+                frame(connection, query),
+                {row.id: row.content for row in connection.execute(where)},
+                {row.protocol: row.content["updates"] for row in connection.execute(rules)},
+            )
+        )
+        at = found.pop("provenance_id")
+        found["device"] = at.map({id: place.get("device") for id, place in places.items()})
+        found["here"] = [places[id].get("host") == socket.gethostname() for id in at]
+        found["asked"] = found.pop("runs") * found["protocol"].map(asked)
+        return found
+
     def learning(self, run_ids: Iterable[int]) -> "pd.DataFrame":
         """The learning curves of these runs, a row per Point: run, update, loss, accuracy."""
         query = (
@@ -388,8 +435,11 @@ class Store:
 
     def entries(self) -> "pd.DataFrame":
         """The distinct combinations of cell, task, protocol and division of which there are runs."""
+        kind = (runs.c[name] for name in ("cell_id", "task_id", "protocol_id", "division", "numerics"))
+        one_of_each = sa.select(sa.func.max(runs.c.id)).where(live).group_by(*kind)
         columns = *NAMES, runs.c.division
-        query = visible().with_only_columns(*columns).order_by(*columns).distinct()
+        query = visible().where(runs.c.id.in_(one_of_each)).with_only_columns(*columns)
+        query = query.order_by(*columns).distinct()
         return self.database.read(lambda connection: frame(connection, query))
 
     def _of(self, keys: Iterable[str] | None) -> sa.ColumnElement[bool] | None:

@@ -19,9 +19,10 @@ from rich.console import Console
 
 from harness import runner
 from harness.cli import main
-from harness.cli.run import _Bars
+from harness.cli._training import Bars
 from harness.engine import Progress
 from harness.executors import Failed
+from harness.forecast import Forecast
 from harness.registry import ROOT, cell_files, find_task, suite
 from harness.runner import Event
 from harness.store import Store
@@ -44,7 +45,7 @@ class Done(NamedTuple):
 @pytest.fixture
 def here(monkeypatch) -> Here:
     pool = Here()
-    monkeypatch.setattr(runner, "Pool", pool)
+    monkeypatch.setattr(runner, "find_executor", pool)
     return pool
 
 
@@ -97,7 +98,8 @@ BAD = {
     "engine": ([*GRU, "--engine", "egaer"], "unknown engine 'egaer': did you mean eager?"),
     "device": ([*GRU, "--device", "gpu"], "unknown device 'gpu': write auto, cpu, cuda or cuda:n"),
     "no such device": ([*GRU, "--device", "cuda:99"], "device cuda:99 is not here"),
-    "memory": ([*GRU, "--memory", "4X"], "--memory '4X' is no size: write it as 500M or 4G"),
+    "memory": ([*GRU, "--memory", "4X"], "--memory '4X': write a size as 500M or 4G"),
+    "timeout": ([*GRU, "--timeout", "0"], "timeout=0: must be above 0 seconds"),
     "db": ([*GRU, "--db", "nosuch://host/x"], "nosuch"),
     "db's folder": ([*GRU, "--db", "no/such/folder/results.db"], "no/such/folder"),
     "db's file": ([*GRU, "--db", __file__], "is not a store"),
@@ -280,12 +282,14 @@ def test_the_options_reach_the_runner(cli, monkeypatch):
     cli(
         *GRU, "--cell", "rnn", "--gaps", "8,2", "--lr", "3e-3,.1", "--updates", "7", "--repetitions", "4",
         "--hidden-size", "12", "--train", "mixed", "--protocol", "quick", "--device", "cpu",
-        "--engine", "eager", "--memory", "3G", "--db", "some.db", "--retry",
+        "--engine", "eager", "--memory", "3G", "--timeout", "90", "--executor", "ray", "--address", "auto",
+        "--db", "some.db", "--retry",
     )  # fmt: skip
     assert given == {
         "cells": ("gru", "rnn"), "tasks": ("gap-copy",), "gaps": (8, 2), "lr": (0.003, 0.1), "updates": 7,
         "repetitions": 4, "hidden_size": 12, "train": "mixed", "protocol": "quick", "device": "cpu",
-        "engine": "eager", "memory": 3 << 30, "db": "some.db", "retry": True,
+        "engine": "eager", "memory": 3 << 30, "timeout": 90.0, "executor": "ray", "address": "auto",
+        "db": "some.db", "retry": True,
     }  # fmt: skip
     cli(*GRU, "--memory", "500m")
     assert given["memory"] == 500 << 20
@@ -301,21 +305,51 @@ def test_the_store_is_where_the_environment_says(cli, tmp_path, monkeypatch):
     assert len(Store.open(str(tmp_path / "elsewhere.db")).runs()) == 4
 
 
+@pytest.mark.parametrize(
+    ("forecast", "said"),
+    [
+        (Forecast((5.0, 4.0), 2), ""),  # not worth a word
+        (Forecast((700.0, 20.0), 2), "about 12 min: 2 populations on 2 workers\n"),
+        (None, "2 populations, nothing of the kind has trained on this device yet\n"),
+    ],
+)
+def test_how_long_it_will_take_is_said_before(forecast, said):
+    screen = io.StringIO()
+    with Bars(Console(file=screen, width=120)) as bars:
+        bars.report(Event(0, 2, "all", "plan", forecast=forecast))
+    assert screen.getvalue() == said
+
+
 def test_the_bars_show_updates_loss_and_accuracy():
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120)
-    with _Bars(console) as bars:
+    with Bars(console) as bars:
+        bars.report(Event(0, 2, "all", "plan", forecast=Forecast((90.0, 30.0), 1)))
+        assert "about 2 min: 2 populations on 1 worker\n" in screen.getvalue().replace("\r", "")
         bars.report(Event(0, 2, "gru · gap-copy · gap 4", "begin"))
         bars.report(Event(0, 2, "gru · gap-copy · gap 4", "progress", Progress(7, 20, 3, 4, None, None)))
         bars.report(Event(0, 2, "gru · gap-copy · gap 4", "progress", Progress(14, 20, 3, 4, 0.25, 0.75)))
         bars.report(Event(0, 2, "gru · gap-copy · gap 4", "note", note="goes [on] slowly"))
         bars.progress.refresh()
         shown = screen.getvalue()
+        (whole,) = (task for task in bars.progress.tasks if task.description == "all")
+        assert whole.percentage == pytest.approx(100 * 0.75 * 14 / 20)  # by what each will take
         bars.report(Event(0, 2, "gru · gap-copy · gap 4", "end"))
+        assert whole.percentage == pytest.approx(75)
         assert not bars.bars
     assert "loss 0.250  accuracy 0.750  3/4 training" in shown
     assert "14/20" in shown
     assert "gru · gap-copy · gap 4: goes [on] slowly" in shown
+
+
+def test_the_bars_take_what_another_driver_has_left():
+    screen = io.StringIO()
+    with Bars(Console(file=screen, force_terminal=True, width=120)) as bars:
+        bars.report(Event(0, 1, "all", "plan"))
+        bars.report(Event(1, 2, "gru · gap-copy · gap 4", "begin"))
+        bars.report(Event(1, 2, "gru · gap-copy · gap 4", "progress", Progress(7, 20, 3, 4, None, None)))
+        bars.report(Event(1, 2, "gru · gap-copy · gap 4", "end"))
+        assert not bars.bars
 
 
 # What follows is the command itself, with processes of its own.
@@ -338,11 +372,11 @@ def really(folder: Path, *arguments: str) -> Done:
 
 @pytest.mark.slow
 def test_from_the_first_command_to_the_last_repetition(tmp_path):
-    """A published cell and one that prints; trained, there already, one repetition more."""
+    """A published cell and one that prints, to nobody; trained, there already, one repetition more."""
     cells = ["--cell", "gru", "--cell", plugin_cells.write(tmp_path, "printing"), "--task", "gap-copy"]
     first = really(tmp_path, *cells, *SMALL, "--json")
     assert first.code == 0
-    assert "a cell speaks" in first.err
+    assert "a cell speaks" not in first.out + first.err
     assert [(row["cell"], row["runs"], row["reused"]) for row in first.rows()] == [
         ("gru", 4, 0),
         ("printing", 4, 0),
@@ -444,3 +478,42 @@ def test_killed_it_goes_on_later(tmp_path):
     assert ended(workers, 10)
     assert "killed" in set(Store.open(str(tmp_path / "results.db")).attempts()["outcome"])
     continues(tmp_path)
+
+
+@pytest.mark.slow
+def test_cells_that_take_their_process_with_them_are_unfinished_and_the_others_run(tmp_path):
+    names = (
+        "hanging", "vanishing", "segfaulting", "flooding", "forking",
+        "hanging_when_built", "exiting_when_loaded",
+    )  # fmt: skip
+    cells = [part for name in names for part in ("--cell", plugin_cells.write(tmp_path, name))]
+    small = [*SMALL, "--gaps", "2", "--repetitions", "1", "--timeout", "8"]
+    done = really(tmp_path, *cells, *GRU, *small, "--json")
+    assert done.code == 1
+    assert "Traceback" not in done.err
+    assert [(row["cell"], row["runs"]) for row in done.rows()] == [("gru", 1)]
+    lines = done.err.splitlines()
+    why = {line.split()[1]: line.partition("gap 2: ")[2] for line in lines if "unfinished: " in line}
+    assert {name: why[name] for name in names[:5]} == {
+        "hanging": "timed-out: it was not done within 8 s",
+        "vanishing": "killed: the worker exited with code 3",
+        "segfaulting": "killed: the worker was ended by signal 11",
+        "flooding": "killed: the worker exited with code 5",
+        "forking": "killed: the worker exited with code 6",
+    }
+    built = [line for line in lines if "cannot be loaded and built" in line]
+    assert [line.rpartition(": ")[2] for line in built] == [
+        "it was not done within 8 s", "the worker exited with code 4",
+    ]  # fmt: skip
+    assert len(done.err) < 20_000
+    assert "a line that nobody reads, number 99999" in done.err
+    assert "segfaulting.py" in done.err  # where it was
+    attempts = Store.open(str(tmp_path / "results.db")).attempts().set_index("cell")
+    assert attempts["outcome"].to_dict() == {
+        "gru": "finished", "hanging": "timed-out", "vanishing": "killed", "segfaulting": "killed",
+        "flooding": "killed", "forking": "killed",
+    }  # fmt: skip
+    assert "number 99999" in attempts.loc["flooding", "reason"]
+    left = [int(line.split()[-1]) for line in lines if line.startswith("left behind")]
+    assert left
+    assert ended(left, 0)
