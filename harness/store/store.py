@@ -11,11 +11,11 @@ from harness.errors import UserError
 from harness.store import plans as planning
 from harness.store.database import Database
 from harness.store.life import FAILURES, outcome_of
-from harness.store.moving import Recorded, add, recorded
+from harness.store.moving import add, recorded
 from harness.store.plans import Plans
 from harness.store.reading import NAMES, frame, reported, visible
-from harness.store.recording import insert, record_run, storable
-from harness.store.records import AttemptOutcome, Card, RunRequest, RunResult
+from harness.store.recording import insert, record_runs, storable
+from harness.store.records import AttemptOutcome, Card, Recorded, RunRequest, RunResult
 from harness.store.schema import (
     ASKED,
     CAME_OUT,
@@ -199,20 +199,22 @@ class Store:
         Raises ValueError where a result's card or protocol is not given, or there is no such attempt.
         """
         given = {(c.id, c.version, c.name) if c.kind == "cell" else c.id: c for c in cards}
+        records = []
+        for result in results:
+            r = result.request
+            try:
+                cell, task = given[r.cell, r.cell_version, r.cell_name], given[r.task]
+            except KeyError as error:
+                raise ValueError(f"no card is given of {error}") from None
+            if r.protocol != protocol[0]:
+                raise ValueError(f"a run under {r.protocol} cannot be recorded under {protocol[0]}")
+            records.append(Recorded(result, cell, task, protocol[1], 0.0))
 
         def record(connection: sa.Connection) -> None:
             now = self.database.now(connection)
             ended = {"outcome": "finished", "progress": 1.0, "heartbeat": now}
-            alive, new = _change(connection, attempt, **ended), 0
-            for result in results:
-                r = result.request
-                try:
-                    cell, task = given[r.cell, r.cell_version, r.cell_name], given[r.task]
-                except KeyError as error:
-                    raise ValueError(f"no card is given of {error}") from None
-                if r.protocol != protocol[0]:
-                    raise ValueError(f"a run under {r.protocol} cannot be recorded under {protocol[0]}")
-                new += record_run(connection, attempt, result, cell, task, protocol[1], now)
+            alive = _change(connection, attempt, **ended)
+            new = record_runs(connection, attempt, [told._replace(created=now) for told in records])
             if new and not alive:
                 connection.execute(attempts.update().where(attempts.c.id == attempt).values(ended))
 
