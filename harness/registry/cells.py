@@ -172,13 +172,13 @@ class CellSpec:
 
     def build(self, input_size: int, hidden_size: int) -> "Cell":
         """A new cell, its weights from torch's global generator. Raises UserError if it refuses."""
-        from harness.cell import Stack
+        from harness.cell import stack
 
         with self.refusals():
             if self.layers == 1:
                 return self.cls(input_size, hidden_size, **self.options)
             sizes = [input_size] + [hidden_size] * (self.layers - 1)
-            return Stack(self.cls(size, hidden_size, **self.options) for size in sizes)
+            return stack(self.cls(size, hidden_size, **self.options) for size in sizes)
 
     @contextmanager
     def refusals(self) -> Iterator[None]:
