@@ -16,8 +16,9 @@ from typing import Any
 
 import click
 
-from harness.executors import Job, Pool, divide
-from harness.executors.local import environment
+from harness.executors import Job, Local, divide
+from harness.executors.process import cores as count_cores
+from harness.executors.process import environment
 from harness.protocol import QUICK
 
 HERE = Path(__file__).resolve().parent
@@ -40,7 +41,7 @@ class Workers:
         self, cell: str, hidden_size: int, members: int, length: int, engine: str, memory: int | None = None
     ) -> None:
         cores = count_cores()
-        share = Pool(engine, memory).memory // cores
+        share = Local(engine, memory).memory // cores
         context = multiprocessing.get_context("spawn")
         self.workers = []
         with _as_worker():
@@ -138,11 +139,6 @@ def _work(connection: Connection, job: Job, engine: Any, memory: int) -> None:
     )
     settings = Settings(torch.device("cpu"), engine=engine, memory=memory)
     train(population, settings, report=report, note=lambda line: print(line, file=sys.stderr))
-
-
-def count_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine() -> dict[str, Any]:

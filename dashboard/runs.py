@@ -1,9 +1,12 @@
-"""The page of runs: what is running now, how far it is, what failed and why. It refreshes by itself."""
+"""The page of runs: what trains, what is left and until when, what failed. It refreshes by itself."""
+
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from dashboard import drawn, results
+from harness import status
 from harness.errors import UserError
 from harness.forecast import duration
 from harness.store import Store
@@ -34,35 +37,39 @@ def page() -> None:
 
 @st.fragment(run_every=results.REFRESH_SECONDS)
 def _live(store: Store) -> None:
-    """The populations that train now, and how the last ones ended."""
+    """How far the plans are, the populations that train now, and how the last ones ended."""
     try:
-        attempts = store.attempts()
+        attempts, plans = store.attempts(), status.plans(store)
     except UserError as error:
         st.error(str(error))
         return
     now = pd.Timestamp.now("UTC")
-    running = attempts[attempts["outcome"].isna()]
+    for plan in plans:
+        st.subheader(drawn.words(plan.name))
+        st.progress(plan.done / plan.runs, drawn.words(plan.words()))
+        begun = f"Begun {duration(now.timestamp() - plan.started)} ago" if plan.started else ""
+        st.caption(drawn.words(f"{begun} by process {plan.owner}"))
+    running = status.running(attempts)
     st.subheader(f"Running now: {len(running)}")
-    if running.empty:
+    if not running:
         st.markdown("Nothing is being trained.")
-    for row in running.itertuples():
-        passed = (now - row.started).total_seconds()
-        st.progress(row.progress, f"{_label(row)}: {row.progress:.0%}{_left(row.progress, passed)}")
-        st.caption(
-            f"{row.members} {'member' if row.members == 1 else 'members'}, begun {duration(passed)} ago, "
-            f"last heard of {duration((now - row.heartbeat).total_seconds())} ago"
+    for row in running:
+        left = row["seconds_left"]
+        st.progress(
+            row["progress"],
+            f"{_label(row)}: {row['progress']:.0%}" + (f", about {duration(left)} left" if left else ""),
         )
-    ended = attempts[attempts["outcome"].notna()]
-    _last(ended, now)
+        st.caption(
+            f"{row['members']} {'member' if row['members'] == 1 else 'members'}, "
+            f"begun {duration(row['seconds'])} ago by process {drawn.words(row['owner'])}, "
+            f"last heard of {duration(row['heard_of'])} ago"
+        )
+    _last(attempts[attempts["outcome"].notna()], now)
 
 
-def _label(row: object) -> str:
-    gap = "" if pd.isna(row.gap) else f" · gap {row.gap:.0f}"  # type: ignore[attr-defined]
-    return drawn.words(f"{row.cell} · {row.task} · {row.protocol}{gap}")  # type: ignore[attr-defined]
-
-
-def _left(progress: float, passed: float) -> str:
-    return f", about {duration(passed / progress * (1 - progress))} left" if 0.02 < progress < 1 else ""
+def _label(row: dict[str, Any]) -> str:
+    gap = "" if row["gap"] is None else f" · gap {row['gap']}"
+    return drawn.words(f"{row['cell']} · {row['task']} · {row['protocol']}{gap}")
 
 
 def _last(ended: pd.DataFrame, now: pd.Timestamp) -> None:

@@ -51,6 +51,13 @@ class Request:
             one.require(gap)
         return cls(tuple(_expand(cell, cell_files)), tasks, rules, place)
 
+    @property
+    def most(self) -> int:
+        """Runs that it comes to at most: some may be done, and a gap be below a task's smallest."""
+        rules = self.protocol
+        models = len(rules.gaps) if rules.train == "fixed" else 1
+        return len(self.cells) * len(self.tasks) * models * len(rules.lr) * rules.repetitions
+
     def found(self) -> tuple[list[CellSpec], list[str]]:
         """Its cells, and why those of broken files cannot be had. Raises UserError on an unknown one."""
         cells, broken = [], []

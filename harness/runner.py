@@ -2,23 +2,31 @@
 
 import inspect
 import math
-import os
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from harness.errors import UserError, unknown
-from harness.executors import EngineName, Failed, Job, Outcome, Pool, divide
+from harness.executors import (
+    EngineName,
+    Executor,
+    Failed,
+    Job,
+    Outcome,
+    Trial,
+    divide,
+    find_executor,
+)
+from harness.executors.local import find_device
 from harness.forecast import Forecast, Work, forecast
 from harness.plan import Entry, Request, plan
 from harness.protocol import Protocol
-from harness.registry import ROOT, CellSpec
+from harness.registry import ROOT, CellSpec, is_foreign
+from harness.sharing import Share
 from harness.stats import gap_auc
 from harness.store import Card, Point, RunRequest, RunResult, Score, Store
 from harness.task import Task
@@ -26,13 +34,13 @@ from harness.task import Task
 if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
-    import torch
 
     from harness.engine import Progress, Trained
 
 ATTEMPTS = 3
 """A run that was killed, timed out or ran out of memory so often is tried again with `retry` only."""
-BEAT_SECONDS = 5.0
+TRIAL_SECONDS = 60.0
+"""What loading and building a cell may take: a fraction of a second does."""
 
 
 class Event(NamedTuple):
@@ -57,7 +65,7 @@ class Results:
     store: Store
     entries: list[Entry]
     reused: set[str] = field(default_factory=set)
-    """The keys of runs that were there before."""
+    """The keys of runs that this request did not train: they were there, or another driver did meanwhile."""
     unfinished: list[str] = field(default_factory=list)
     """What could not be finished, and why: a line each."""
 
@@ -89,6 +97,34 @@ class Results:
         """A row per run."""
         return self.store.runs(keys=self._keys())
 
+    def title(self) -> str:
+        """What was asked for, in a few words."""
+        cells, tasks = ({e.spec.id for e in self.entries}, {e.task.id for e in self.entries})
+        return " on ".join(
+            next(iter(ids)) if len(ids) == 1 else f"{len(ids)} {kind}"
+            for kind, ids in (("cells", cells), ("tasks", tasks))
+        )
+
+    def of(self, job: Job) -> tuple[Entry, list[RunRequest]]:
+        """The entry that a job is of, and the runs that it makes, one for each member."""
+        entry = self._entries[job.cell, job.task, Protocol(**job.protocol).id]
+        member = {(r.repetition, r.lr): r for r in entry.requests if r.gap == job.gap}
+        return entry, [member[one] for one in job.members]
+
+    def label(self, job: Job) -> str:
+        """A population in words; with its protocol where there are several."""
+        entry, _ = self.of(job)
+        parts = [entry.spec.id, entry.task.name, *([entry.protocol.id] if self._several else [])]
+        return " · ".join([*parts, *([] if job.gap is None else [f"gap {job.gap}"])])
+
+    @cached_property
+    def _several(self) -> bool:
+        return len({entry.protocol.id for entry in self.entries}) > 1
+
+    @cached_property
+    def _entries(self) -> dict[tuple[str, str, str], Entry]:
+        return {(e.spec.reference, e.task.id, e.protocol.id): e for e in self.entries}
+
     def _keys(self) -> list[str]:
         return [key for entry in self.entries for key in entry.keys]
 
@@ -108,6 +144,9 @@ def run(
     device: str = "auto",
     engine: str = "auto",
     memory: int | None = None,
+    timeout: float | None = None,
+    executor: str = "local",
+    address: str | None = None,
     retry: bool = False,
     report: Callable[[Event], None] = lambda event: None,
 ) -> Results:
@@ -119,7 +158,10 @@ def run(
     db: URL or path of the store; `HARNESS_DB`, else `results.db` in the current folder, if left out
     device: `auto`, `cpu`, `cuda` or `cuda:n`
     engine: `auto`, `reference`, `eager` or `compiled`
-    memory: bytes that training may use for what it keeps for the backward pass
+    memory: bytes that training may use for what it keeps for the backward pass, on each machine
+    timeout: seconds that a population may take; what takes longer is ended, and tried again another time
+    executor: `local`, or `ray`
+    address: of the Ray cluster; a Ray of our own on this machine if left out
     retry: try again what was given up
     Raises UserError before anything is trained when the request makes no sense. Of several cells, one that is
     broken is told of in `unfinished`, and the others run.
@@ -132,40 +174,79 @@ def run(
         cell, task, protocol,
         train=train, gaps=gaps, updates=updates, lr=lr, hidden_size=hidden_size, repetitions=repetitions,
     )  # fmt: skip
-    return run_all([request], db=db, device=device, engine=engine, memory=memory, retry=retry, report=report)
+    return run_all(
+        [request], db=db, device=device, engine=engine, memory=memory, timeout=timeout, executor=executor,
+        address=address, retry=retry, report=report,
+    )  # fmt: skip
 
 
 def run_all(
     requests: Sequence[Request],
     *,
+    name: str | None = None,
     db: str | None = None,
     device: str = "auto",
     engine: str = "auto",
     memory: int | None = None,
+    timeout: float | None = None,
+    executor: str = "local",
+    address: str | None = None,
     retry: bool = False,
     report: Callable[[Event], None] = lambda event: None,
 ) -> Results:
     """Train and score what all these requests ask for as one plan: by the same workers, the longest first.
 
     What is asked for twice is done once. For the rest see `run`.
+
+    name: what who asks how far it is calls it
     """
     if engine not in get_args(EngineName):
         raise unknown("engine", engine, get_args(EngineName))
+    if timeout is not None and not timeout > 0:
+        raise UserError(f"timeout={timeout:g}: must be above 0 seconds")
     store = Store.open(db)
-    with Pool(engine, memory) as pool:
-        if device == "cpu" or not Path("/dev/nvidiactl").exists():
-            pool.start("cpu")  # the workers import torch while this process does
+    with find_executor(executor, engine, memory, address) as pool:
+        pool.start(device, sum(request.most for request in requests))  # they import torch meanwhile
+        requests, lost = _tried(pool, requests, timeout)
         entries, refused = plan(requests)
-        where = find_device(device)
-        results = Results(store, entries, unfinished=refused)
+        if lost and not entries:
+            raise UserError(lost[0])
+        results = Results(store, entries, unfinished=[*lost, *refused])
         jobs = _missing(results, retry)
         if jobs:
-            pool.start(str(where))
             jobs = divide(jobs, pool.size)
-            ahead = _forecast(jobs, results, str(where), pool.size)
+            where = find_device(device).type if executor == "local" else "elsewhere"
+            ahead = _forecast(jobs, results, where, pool.size)
             report(Event(0, len(jobs), "all", "plan", forecast=ahead))
-            _execute(jobs, pool, results, report)
+            costs = _costs(jobs, ahead, results)
+            _execute(jobs, pool, timeout, results, report, name or results.title(), costs)
     return results
+
+
+def _tried(
+    pool: Executor, requests: Sequence[Request], timeout: float | None
+) -> tuple[list[Request], list[str]]:
+    """The requests without those cells that must not come into this process; and why, a line for each.
+
+    A worker has loaded and built all that are not our own: some hung there, or ended their process.
+    """
+    trials = list(
+        dict.fromkeys(
+            Trial(name, request.protocol.hidden_size, request.protocol.budget)
+            for request in requests
+            for name in request.cells
+            if is_foreign(name)
+        )
+    )
+    if trials:
+        import harness.engine  # noqa: F401  # meanwhile
+    lost: dict[str, str] = {}
+    for number, kind, content in pool.run(trials, timeout=min(timeout or TRIAL_SECONDS, TRIAL_SECONDS)):
+        if kind == "outcome" and isinstance(content, Failed):
+            name = trials[number].cell
+            lost[name] = f"cell {name} cannot be loaded and built: {content.reason}"
+    left = [replace(r, cells=tuple(name for name in r.cells if name not in lost)) for r in requests]
+    return left, list(lost.values())
 
 
 def _missing(results: Results, retry: bool) -> list[Job]:
@@ -213,10 +294,9 @@ def _length(task: Task, protocol: Protocol, gap: int | None) -> float:
 
 def _forecast(jobs: Sequence[Job], results: Results, device: str, workers: int) -> Forecast | None:
     """How long the jobs will take."""
-    entries = {(e.spec.reference, e.task.id, e.protocol.id): e for e in results.entries}
     works = []
     for job in jobs:
-        e = entries[job.cell, job.task, Protocol(**job.protocol).id]
+        e, _ = results.of(job)
         p = e.protocol
         works.append(
             Work(
@@ -229,63 +309,95 @@ def _forecast(jobs: Sequence[Job], results: Results, device: str, workers: int) 
     return forecast(works, past, device, workers)
 
 
-def _execute(jobs: Sequence[Job], pool: Pool, results: Results, report: Callable[[Event], None]) -> None:
-    """Train populations; record the runs of each, or how the attempt at them failed."""
+def _costs(jobs: Sequence[Job], ahead: Forecast | None, results: Results) -> dict[str, float]:
+    """What each run of a plan costs: its share of its job's seconds or steps; nothing, if no job makes it."""
+    costs = dict.fromkeys((key for entry in results.entries for key in entry.keys), 0.0)
+    for job, cost in zip(jobs, ahead.seconds if ahead else [job.cost for job in jobs], strict=True):
+        _, requests = results.of(job)
+        costs |= {request.key: cost / len(requests) for request in requests}
+    return costs
+
+
+def _execute(
+    jobs: Sequence[Job],
+    pool: Executor,
+    timeout: float | None,
+    results: Results,
+    report: Callable[[Event], None],
+    name: str,
+    costs: Mapping[str, float],
+) -> None:
+    """Train populations and record them. What other drivers have of them is waited for at the end.
+
+    name, costs: of the plan that they are of
+    """
     store = results.store
-    owner = f"{socket.gethostname()}:{os.getpid()}:{int(time.time())}"
-    entries = {(e.spec.reference, e.task.id, e.protocol.id): e for e in results.entries}
-    several = len({e.protocol.id for e in results.entries}) > 1
-    attempts: dict[int, int] = {}
-    beaten: dict[int, float] = {}
-    try:
-        for number, kind, content in pool.run(jobs):
-            job = jobs[number]
-            entry = entries[job.cell, job.task, Protocol(**job.protocol).id]
-            requests = [r for r in entry.requests if r.gap == job.gap and (r.repetition, r.lr) in job.members]
-            parts = [entry.spec.id, entry.task.name, *([entry.protocol.id] if several else [])]
-            label = " · ".join([*parts, *([] if job.gap is None else [f"gap {job.gap}"])])
-            if kind == "begin":
-                attempts[number], beaten[number] = store.begin(requests, owner=owner), time.monotonic()
-                report(Event(number, len(jobs), label, "begin"))
-            elif kind == "note":
-                report(Event(number, len(jobs), label, "note", note=content))
-            elif kind == "progress":
-                report(Event(number, len(jobs), label, "progress", content))
-                if time.monotonic() - beaten[number] > BEAT_SECONDS:
-                    beaten[number] = time.monotonic()
-                    store.beat(attempts[number], content.update / content.updates)
+    wanted = {request.key for job in jobs for request in results.of(job)[1]}
+    before = 0
+    with Share(store, lambda job: results.of(job)[1]) as share:
+        store.plan(name, share.owner, costs)
+        try:
+            while jobs:
+                _train(jobs, pool, timeout, share, results, report, before)
+                before += len(jobs)
+
+                def waiting(job: Job, why: str, before: int = before) -> None:
+                    report(Event(before, before, results.label(job), "note", note=why))
+
+                jobs = divide(share.others(waiting), pool.size)
+        finally:
+            with suppress(UserError):  # it may be the store that failed
+                store.leave_plan(share.owner)
+    results.reused |= wanted - share.mine
+
+
+def _train(
+    jobs: Sequence[Job],
+    pool: Executor,
+    timeout: float | None,
+    share: Share,
+    results: Results,
+    report: Callable[[Event], None],
+    before: int,
+) -> None:
+    """Train what of these populations can be claimed; record the runs of each, or how the attempt failed.
+
+    before: populations that there were before these
+    """
+    claims: dict[int, tuple[int, Job]] = {}
+
+    def claim(number: int) -> Job | None:
+        found = share.claim(jobs[number])
+        if found is None:
+            return None
+        claims[number] = found
+        return found[1]
+
+    store, whole = results.store, before + len(jobs)
+    for number, kind, content in pool.run(jobs, claim, timeout):
+        attempt, job = claims[number]
+        entry, label = results.of(job)[0], results.label(job)
+        if kind == "begin":
+            report(Event(before + number, whole, label, "begin"))
+        elif kind == "note":
+            report(Event(before + number, whole, label, "note", note=content))
+        elif kind == "progress":
+            share.progress[attempt] = content.update / content.updates
+            report(Event(before + number, whole, label, "progress", content))
+        else:
+            if isinstance(content, Failed) and content.output:
+                said = f"printed at last:\n{content.output}"
+                report(Event(before + number, whole, label, "note", note=said))
+            if isinstance(content, Failed) and content.outcome != "crashed":
+                reason = "\n".join(filter(None, [content.reason, content.output]))
+                store.end(attempt, content.outcome, reason)
+                results.unfinished.append(f"{label}: {content.outcome}: {content.reason}")
             else:
-                if isinstance(content, Failed) and content.outcome != "crashed":
-                    store.end(attempts[number], content.outcome, content.reason)
-                    results.unfinished.append(f"{label}: {content.outcome}: {content.reason}")
-                else:
-                    made = _results(entry, job, requests, content)
-                    cards = [cell_card(entry.spec), task_card(entry.task)]
-                    protocol = (entry.protocol.id, entry.protocol.content())
-                    store.record(attempts[number], made, cards, protocol)
-                del attempts[number]  # only now: an interrupt before this line ends the attempt too
-                report(Event(number, len(jobs), label, "end"))
-    except KeyboardInterrupt:
-        for attempt in attempts.values():
-            store.end(attempt, "interrupted")
-        raise
-
-
-def find_device(name: str) -> "torch.device":
-    """The device that `auto`, `cpu`, `cuda` or `cuda:n` means. Raises UserError where it is not there."""
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise UserError(f"unknown device {name!r}: write auto, cpu, cuda or cuda:n")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"device {name} is not here: torch sees {torch.cuda.device_count()} CUDA devices")
-    return device
+                made = _results(entry, job, share.requests(job), content)
+                cards = [cell_card(entry.spec), task_card(entry.task)]
+                store.record(attempt, made, cards, (entry.protocol.id, entry.protocol.content()))
+            share.progress.pop(attempt, None)
+            report(Event(before + number, whole, label, "end"))
 
 
 def _results(entry: Entry, job: Job, requests: Sequence[RunRequest], outcome: Outcome) -> list[RunResult]:

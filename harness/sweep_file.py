@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from harness.errors import UserError, unknown
-from harness.executors import EngineName
+from harness.executors import EngineName, ExecutorName
 from harness.ids import size
 from harness.plan import Request
 
@@ -63,6 +63,9 @@ class _Where(_Table):
     device: str = "auto"
     engine: EngineName = "auto"
     memory: Annotated[str, AfterValidator(size)] | None = None
+    timeout: float | None = None
+    executor: ExecutorName = "local"
+    address: str | None = None
 
 
 class _File(_Run, _Where):
@@ -132,7 +135,7 @@ def sweep(
 
     asked = read(path)
     where = {**asked.where, "db": db} if db else asked.where
-    return run_all(asked.requests, **where, retry=retry, report=report)
+    return run_all(asked.requests, name=str(path), **where, retry=retry, report=report)
 
 
 _MUST = {

@@ -123,7 +123,7 @@ def test_the_store_tells_what_training_took(tmp_path):
             Card("cell", "rnn", "0" * 12, "rnn", "", "", {}),
             Card("task", "gap-copy@1", "1", "gap-copy", "", "", {}),
         ]
-        attempt = store.begin([result.request for result in results], owner="here:1:1")
+        attempt = store.claim([result.request for result in results], owner="here:1:1").attempt
         store.record(attempt, results, cards, (protocol.id, protocol.content()))
 
     record([0, 1, 2], socket.gethostname())

@@ -16,6 +16,7 @@ from harness.registry import (
     expected_failures,
     find_cell,
     find_task,
+    is_foreign,
     is_reference,
     problems,
     suite,
@@ -130,6 +131,33 @@ def test_listing_runs_no_cell(write):
     assert files["raising"].summary() == ("Says what it hears.", "scale=1.0, deep=False")
     assert files["empty"].summary() == ("no cell in it", "")
     assert find_cell("gru").id == "gru"  # nor does a broken one stand in the way of another
+
+
+def test_what_is_not_published_is_known_without_running_it(folder, write):
+    write("submissions/mine.py", "raise SystemExit")
+    own = write("own.py", "raise SystemExit")
+    for text in (
+        "mine",
+        "mine[a=1]",
+        "mine@0123",
+        str(own),
+        "own.py[a=1]",
+        "own.py:Own",
+        "submissions/mine.py",
+    ):
+        assert is_foreign(text)
+    published = ROOT / "submissions" / "gru.py"
+    for text in (
+        "gru",
+        "gru[reset=before]",
+        str(published),
+        f"{published}:GRU",
+        "gruu",
+        "gone.py",
+        "gru[",
+        "",
+    ):
+        assert not is_foreign(text)
 
 
 def test_a_reference_says_so_and_is_known_without_running_it():

@@ -15,7 +15,7 @@ from harness.errors import UserError
 from harness.executors import Failed
 from harness.protocol import QUICK
 from harness.registry import ROOT, cell_files, find_cell, find_task, suite
-from harness.runner import ATTEMPTS, Event, Results, find_device
+from harness.runner import ATTEMPTS, Event, Results
 from harness.store import Store
 
 SMALL = {"updates": 3, "gaps": [2, 3], "lr": [0.01], "hidden_size": 4}
@@ -25,7 +25,7 @@ ID = "quick@1[gaps=2/3,hidden_size=4,lr=0.01,updates=3]"
 @pytest.fixture
 def here(monkeypatch) -> Here:
     pool = Here()
-    monkeypatch.setattr("harness.runner.Pool", pool)
+    monkeypatch.setattr("harness.runner.find_executor", pool)
     return pool
 
 
@@ -374,14 +374,6 @@ def test_a_cell_that_cannot_be_built_is_refused_naming_its_line(run, here, tmp_p
     assert here.jobs == []
 
 
-def test_devices_have_names():
-    assert find_device("cpu") == torch.device("cpu")
-    assert find_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    for name in ("", "cpu:1:2", "mps:x", "meta", "cuda:x"):
-        with pytest.raises(UserError, match="unknown device"):
-            find_device(name)
-
-
 @pytest.mark.usefixtures("really")
 def test_events_tell_the_story(run, tmp_path):
     seen: list[Event] = []
@@ -391,15 +383,6 @@ def test_events_tell_the_story(run, tmp_path):
     assert {e.label for e in seen[1:]} == {"branch · gap-copy · gap 3", "branch · gap-copy · gap 2"}
     assert all(e.progress.update == 1 for e in seen if e.kind == "progress")
     assert all("data-dependent" in e.note for e in seen if e.kind == "note")
-
-
-def test_an_attempt_beats_while_it_trains(run, monkeypatch):
-    beats = []
-    monkeypatch.setattr("harness.runner.BEAT_SECONDS", -1.0)
-    beat = Store.beat
-    monkeypatch.setattr(Store, "beat", lambda *a: beats.append(a[2]) or beat(*a))
-    run(repetitions=1, gaps=[2])
-    assert beats == [1.0]
 
 
 def test_results_are_frames_charts_and_plain_rows(run):
@@ -426,9 +409,44 @@ def test_results_of_what_was_asked_only(run):
 
 
 def test_engine_memory_and_device_reach_the_workers(run, here):
-    run(engine="reference", memory=123, device="cpu", repetitions=1)
-    assert here.given == ("reference", 123)
-    assert here.devices == ["cpu", "cpu"]
+    run(
+        engine="reference", memory=123, device="cpu", timeout=9.5, executor="ray", address="there:1",
+        repetitions=1,
+    )  # fmt: skip
+    assert here.given == ("ray", "reference", 123, "there:1")
+    assert here.devices == ["cpu"]
+    assert here.timeout == 9.5
+
+
+def test_no_more_workers_are_wanted_than_there_are_members(run, here):
+    run("rnn", repetitions=3, lr=[0.01, 0.02], gaps=[2, 3, 4, 5])
+    assert here.most == 2 * 3 * 4
+    run(["rnn", "gru"], ["gap-copy", "gap-latch"], repetitions=1, train="mixed")
+    assert here.most == 4
+
+
+def test_what_failed_is_recorded_with_the_last_of_what_it_printed(run, here):
+    printed = "step 1\nstep 2"
+    here.fate = {0: killed()._replace(output=printed), 1: killed()}
+    seen: list[Event] = []
+    results = run(repetitions=1, report=seen.append)
+    attempts = results.store.attempts()
+    assert attempts["reason"].tolist() == [
+        f"the worker was ended by signal 9\n{printed}", "the worker was ended by signal 9",
+    ]  # fmt: skip
+    assert [event.note for event in seen if event.kind == "note"] == [f"printed at last:\n{printed}"]
+    assert all("step" not in line for line in results.unfinished)
+
+
+def test_a_cell_that_cannot_be_built_in_a_worker_is_kept_out_of_this_process(run, here, tmp_path):
+    """Only cells that are not the harness's own are tried."""
+    deadly = plugin_cells.write(tmp_path, "exiting_when_loaded")
+    here.trials = {"exiting_when_loaded": killed("the worker exited with code 4"), "gru": killed()}
+    results = run([deadly, "gru"], repetitions=1)
+    assert results.unfinished == [f"cell {deadly} cannot be loaded and built: the worker exited with code 4"]
+    assert [row["cell"] for row in results.rows()] == ["gru"]
+    with pytest.raises(UserError, match="cannot be loaded and built"):
+        run(deadly, repetitions=1)
 
 
 def test_a_broken_cell_is_told_of_and_the_others_run(run, here, tmp_path):

@@ -114,7 +114,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 @pytest.fixture
 def here(monkeypatch) -> Here:
     pool = Here()
-    monkeypatch.setattr("harness.runner.Pool", pool)
+    monkeypatch.setattr("harness.runner.find_executor", pool)
     return pool
 
 
@@ -128,6 +128,9 @@ def test_its_runs_are_one_plan_the_longest_first_and_once(write, here):
         repetitions = 1
         engine = "reference"
         memory = "1G"
+        timeout = 90
+        executor = "ray"
+        address = "head:6379"
         db = "other.db"
         [[run]]
         gaps = [2, 30]
@@ -150,7 +153,8 @@ def test_its_runs_are_one_plan_the_longest_first_and_once(write, here):
         (cell, gap) for cell in ("gru.py", "rnn.py") for gap in (None, 2, 30)
     }
     assert "gru · gap-copy · quick@1[gaps=2/30,hidden_size=4,lr=0.01,updates=4] · gap 30" in labels
-    assert here.given == ("reference", 1 << 30)
+    assert here.given == ("ray", "reference", 1 << 30, "head:6379")
+    assert here.timeout == 90.0
     rows = results.rows()
     assert [(row["cell"], row["runs"], row["reused"]) for row in rows] == [
         (cell, 2, 0) for cell in ("gru", "gru", "rnn", "rnn")

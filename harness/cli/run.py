@@ -54,7 +54,12 @@ class _Size(click.ParamType):
 @click.option("--repetitions", type=int, help="Trainings of each kind, with data and weights of their own.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:n.")
 @click.option("--engine", default="auto", show_default=True, help="auto, reference, eager or compiled.")
-@click.option("--memory", type=_Size(), help="Bytes that training may keep for its backward pass, as in 4G.")
+@click.option("--memory", type=_Size(), help="Bytes a machine may keep for backward passes, as in 4G.")
+@click.option(
+    "--timeout", type=float, metavar="SECONDS", help="What a population may take.  [default: any time]"
+)
+@click.option("--executor", default="local", show_default=True, help="Where to train: local or ray.")
+@click.option("--address", help="Of the Ray cluster.  [default: $RAY_ADDRESS, else a Ray of our own here]")
 @db_option
 @click.option("--retry", is_flag=True, help="Try again what was given up.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object per cell and task instead of the table.")
@@ -67,6 +72,7 @@ def command(cells: tuple[str, ...], tasks: tuple[str, ...], as_json: bool, **opt
     Examples:
       harness run --cell gru --task gap-copy
       harness run --cell lstm[layers=2] --cell my_cell.py --task all --train mixed --repetitions 5
+      harness run --cell all --task all --timeout 3600 --executor ray --address auto
     """
     from harness import runner
     from harness.cli._training import train

@@ -38,6 +38,23 @@ class Choice:
         self._taken: dict[str, float] = {}
         self._updates, self._seconds, self._steps = 0, 0.0, 0
 
+    @property
+    def settled(self) -> str | None:
+        """The name of the engine, once no other will be tried."""
+        return None if self.to_try else self.engine.name
+
+    def settle(self, name: str) -> None:
+        """Train with the engine of this name, as before an interruption."""
+        if name == "reference":
+            self.engine = Reference()
+        elif name == "unroll" and self.unrolled:
+            self.engine = self.unrolled
+        else:
+            self.engine = self.traced
+            if name == "compiled":
+                self.traced.compile()
+        self.to_try = []
+
     def fall_back(self, reason: str) -> None:
         """The step cannot be traced: go on with the cell's own `unroll` if it has one, else the reference."""
         way = "by its own unroll" if self.unrolled else "one member at a time, step by step"

@@ -25,6 +25,11 @@ class StackedAdam:
         self.training = torch.ones(len(parameters), dtype=torch.bool, device=parameters.device)
         self.diverged_at = torch.zeros(len(parameters), dtype=torch.int64, device=parameters.device)
 
+    def rows(self) -> dict[str, Tensor]:
+        """All that changes along a training, a row for each member."""
+        names = ("parameters", "first", "second", "training", "diverged_at")
+        return {name: getattr(self, name) for name in names}
+
     @torch.no_grad()
     def step(self, update: int, loss: Tensor, gradient: Tensor) -> None:
         """Update number `update` (from 1), of losses (P,) and gradients (P, N)."""

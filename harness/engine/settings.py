@@ -5,6 +5,8 @@ from typing import Literal
 
 import torch
 
+from harness.engine.checkpoint import Checkpoint
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -17,3 +19,5 @@ class Settings:
     """Bytes that the residuals of one pass may take."""
     steps_ahead: int = 0
     """Steps of other populations that a compiled step will be used for too."""
+    checkpoint: Checkpoint | None = None
+    """Where a long training is kept up, and gone on from."""

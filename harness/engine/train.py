@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -65,27 +66,36 @@ class _Training:
         rates = torch.tensor([m.lr for m in members], device=device, dtype=dtype)
         self.adam = StackedAdam(self.model.start.clone(), rates, population.protocol)
         self.block_size = _block_size(cell, len(members), population.protocol.batch_size, device)
-        self.blocks = self._blocks(range(len(members)))
+        self.losses, self.since = torch.zeros_like(self.adam.rates[:, 0]), 0
+        """The losses (P,), summed over the updates since the last check."""
+        self.loss: float | None = None
+        self.accuracy: float | None = None
+        self.seconds = 0.0
+        """What the updates before an interruption took."""
+        self.done = self._go_on()
+        self.blocks = self._blocks(self._training())
 
     def run(self) -> list[Trained]:
-        start = time.perf_counter()
-        protocol = self.population.protocol
+        start = time.perf_counter() - self.seconds
+        protocol, checkpoint = self.population.protocol, self.settings.checkpoint
         every = max(1, protocol.updates // CHECKS)
-        losses, since = torch.zeros_like(self.adam.rates[:, 0]), 0
-        loss = accuracy = None
-        for update, batch in enumerate(self.source.ahead(self._requests()), 1):
+        for update, batch in enumerate(self.source.ahead(self._requests()), self.done + 1):
             began = time.perf_counter()
-            losses += self._attempt(lambda: self._update(update, batch))  # noqa: B023
-            since += 1
+            self.losses += self._attempt(lambda: self._update(update, batch))  # noqa: B023
+            self.since += 1
             self.choice.took(time.perf_counter() - began, batch.inputs.shape[1], protocol.updates - update)
             if update % every == 0 or update == protocol.updates:
-                loss, accuracy = self._check(update, losses / since)
-                losses, since = torch.zeros_like(losses), 0
+                self.loss, self.accuracy = self._check(update, self.losses / self.since)
+                self.losses, self.since = torch.zeros_like(self.losses), 0
                 self._drop()
             training = len(self._training())
-            self.report(Progress(update, protocol.updates, training, len(self.trained), loss, accuracy))
+            self.report(
+                Progress(update, protocol.updates, training, len(self.trained), self.loss, self.accuracy)
+            )
             if not training:
                 break
+            if checkpoint and checkpoint.due():
+                checkpoint.save(self._state(update, time.perf_counter() - start))
         self._score()
         seconds = (time.perf_counter() - start) / len(self.trained)
         for trained in self.trained:
@@ -95,8 +105,51 @@ class _Training:
 
     def _requests(self) -> Iterator[tuple[Split, int, int, int]]:
         protocol = self.population.protocol
-        for update in range(1, protocol.updates + 1):
+        for update in range(self.done + 1, protocol.updates + 1) if self._training() else ():
             yield "train", self.population.training_gap(update), update, protocol.batch_size
+
+    def _state(self, update: int, seconds: float) -> dict[str, Any]:
+        """All that is needed to go on after this update as if nothing had happened."""
+        rows = self.adam.rows() | {"losses": self.losses}
+        fate = ("outcome", "diverged_at", "updates", "solved_at")
+        return {
+            "update": update,
+            "seconds": seconds,
+            "engine": self.choice.settled,
+            "block_size": self.block_size,
+            "since": self.since,
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+            "tensors": {name: tensor.cpu() for name, tensor in rows.items()},
+            "fates": [{name: getattr(t, name) for name in fate} for t in self.trained],
+            "checks": [[list(check) for check in t.checks] for t in self.trained],
+            "in_a_row": self.in_a_row,
+        }
+
+    def _go_on(self) -> int:
+        """Take over the state that a checkpoint has kept, if there is one; the updates that are done."""
+        if self.settings.checkpoint is None:
+            return 0
+        state, bad = self.settings.checkpoint.load()
+        for line in bad:
+            self.note(line)
+        if state is None:
+            return 0
+        self.note(f"goes on after update {state['update']:,}")
+        rows = state["rows"]
+        tensors = self.adam.rows() | {"losses": self.losses}
+        for name, tensor in tensors.items():
+            tensor.copy_(state["tensors"][name][rows])
+        self.trained = [
+            Trained(**state["fates"][row], checks=[Check(*check) for check in state["checks"][row]])
+            for row in rows
+        ]
+        self.in_a_row = [state["in_a_row"][row] for row in rows]
+        self.since, self.loss, self.accuracy = state["since"], state["loss"], state["accuracy"]
+        self.seconds, self.block_size = state["seconds"], min(self.block_size, state["block_size"])
+        if self.settings.engine == "auto" and state["engine"]:
+            self.choice.settle(state["engine"])
+        return int(state["update"])
 
     def _update(self, update: int, batch: MemberBatch) -> Tensor:
         """One update of every member still training; the losses (P,)."""

@@ -30,6 +30,19 @@ class Job:
     """Steps of one member, times members: what jobs are ordered and divided by."""
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A cell to load and to build as a plan does, and no more, before the driver does it itself: should it
+    never return, or end its process, then here. What it raises in doing so is left to the driver to find.
+    """
+
+    cell: str
+    """As the user wrote it."""
+    hidden_size: int | None
+    """None: the width that the budget buys."""
+    budget: int
+
+
 class Done(NamedTuple):
     """A population that was trained, and by what."""
 
@@ -38,13 +51,15 @@ class Done(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """A population that was not: the cell raised (`crashed`), or the machine gave in."""
+    """A population that was not: the cell raised (`crashed`), or the machine or its user gave in."""
 
-    outcome: Literal["crashed", "out-of-memory", "killed"]
+    outcome: Literal["crashed", "timed-out", "out-of-memory", "killed"]
     reason: str
     update: int
     seconds: float
     provenance: dict[str, Any]
+    output: str = ""
+    """The last of what its worker printed."""
 
 
 Outcome = Done | Failed

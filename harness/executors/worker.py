@@ -1,30 +1,54 @@
 """A worker: a process that trains one population after another, and dies with its driver.
 
-It is started as `python -c … FD`, reads jobs from the connection of that file descriptor, and writes
-messages `(kind, content)` to it: `progress`, `note`, and at last `outcome`.
+It is started as `python -c … FD`, the first of a session. It reads jobs from the connection of that file
+descriptor, and writes messages `(kind, content)` to it, the content pickled: `began`, `progress`, `note`, and
+at last `outcome`.
 """
 
+import faulthandler
+import hashlib
 import os
+import pickle
 import platform
+import resource
 import signal
 import socket
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
 from multiprocessing.connection import Connection
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from harness.executors.job import Done, Failed, Job, Outcome
+from harness.executors.job import Done, Failed, Job, Outcome, Trial
+
+if TYPE_CHECKING:
+    from harness.engine.checkpoint import Checkpoint
 
 REPORT_SECONDS = 0.2
+
+Tell = Callable[[str, Any], None]
+"""Tells the driver a kind of message, and its content."""
 
 
 def main() -> None:
     """The life of a worker: until the driver closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     threading.Thread(target=_end_with_driver, args=[os.getppid()], daemon=True).start()
+    faulthandler.enable()  # where in a cell it was, if a signal ends it
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError):  # no Linux
+        Path("/proc/self/oom_score_adj").write_text("500")  # rather this than its driver
+    os.set_inheritable(int(sys.argv[1]), False)
     connection: Connection = Connection(int(sys.argv[1]))
+
+    def tell(kind: str, content: Any) -> None:
+        connection.send((kind, pickle.dumps(content)))
+
     try:
         import torch
 
@@ -32,19 +56,45 @@ def main() -> None:
         torch.set_num_threads(threads)
         while True:
             job, steps_ahead = connection.recv()
-            connection.send(("outcome", work(job, {**settings, "steps_ahead": steps_ahead}, connection)))
+            tell("began", None)
+            if isinstance(job, Trial):
+                tell("outcome", build(job))
+            else:
+                tell("outcome", work(job, {**settings, "steps_ahead": steps_ahead}, tell))
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        os._exit(0)  # the driver is gone
+        _end()  # the driver is gone
 
 
 def _end_with_driver(driver: int) -> None:
     """End when the driver is gone: a cell that hangs would never find out."""
     while os.getppid() == driver:
         time.sleep(1)
+    _end()
+
+
+def _end() -> None:
+    """End, with all that cells have started."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
     os._exit(0)
 
 
-def work(job: Job, settings: dict[str, Any], connection: Connection) -> Outcome:
+def build(trial: Trial) -> Outcome:
+    """Load and build a cell as a plan does. An exception is no failure here: the plan will meet it too."""
+    from harness.model import EMBEDDING, solve_width, state_floats
+    from harness.registry import find_cell
+
+    try:
+        spec = find_cell(trial.cell)
+        state_floats(spec.build(EMBEDDING, trial.hidden_size or solve_width(spec, trial.budget)))
+    except Exception:
+        pass
+    except SystemExit as error:
+        return Failed("crashed", describe(error), 0, 0.0, {})
+    return Done([], {})
+
+
+def work(job: Job, settings: dict[str, Any], tell: Tell) -> Outcome:
     """Train a population; what the cell raises, and a lack of memory, are outcomes."""
     import torch
 
@@ -56,7 +106,9 @@ def work(job: Job, settings: dict[str, Any], connection: Connection) -> Outcome:
 
     torch.set_float32_matmul_precision("highest")  # no TF32: a GPU computes what a CPU does
     torch.backends.cudnn.allow_tf32 = False
-    device = torch.device(settings["device"])
+    settings = dict(settings)
+    device = torch.device(settings.pop("device"))
+    checkpoint = _checkpoint(job, device)
     began, told, update = time.perf_counter(), 0.0, 0
 
     def report(progress: Progress) -> None:
@@ -64,7 +116,7 @@ def work(job: Job, settings: dict[str, Any], connection: Connection) -> Outcome:
         update = progress.update
         if time.perf_counter() - told > REPORT_SECONDS or progress.update == progress.updates:
             told = time.perf_counter()
-            connection.send(("progress", progress))
+            tell("progress", progress)
 
     def failed(outcome: Any, reason: str) -> Failed:
         return Failed(outcome, reason, update + 1, time.perf_counter() - began, provenance(device))
@@ -86,17 +138,33 @@ def work(job: Job, settings: dict[str, Any], connection: Connection) -> Outcome:
         )
         trained = train(
             population,
-            Settings(**{**settings, "device": device}),
+            Settings(**settings, device=device, checkpoint=checkpoint),
             report=report,
-            note=lambda line: connection.send(("note", line)),
+            note=lambda line: tell("note", line),
         )
+        checkpoint.done()
         return Done(trained, {**provenance(device), "engine": trained[0].engine})
     except (BrokenPipeError, ConnectionResetError):
         raise
     except (Exception, SystemExit) as error:
         if out_of_memory(error):
             return failed("out-of-memory", str(error).strip().partition("\n")[0])
+        checkpoint.done()
         return failed("crashed", describe(error))
+
+
+def _checkpoint(job: Job, device: Any) -> "Checkpoint":
+    """Where the training of such a job is kept, on this machine."""
+    import torch
+
+    from harness.engine import NUMERICS
+    from harness.engine.checkpoint import Checkpoint
+
+    whole = {**asdict(job), "numerics": NUMERICS, "torch": torch.__version__, "device": device.type}
+    del whole["members"], whole["cost"]
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    population = hashlib.sha256(repr(sorted(whole.items())).encode()).hexdigest()
+    return Checkpoint(Path(cache, "recurrent-harness", "checkpoints"), population, job.members)
 
 
 def describe(error: BaseException) -> str:

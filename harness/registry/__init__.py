@@ -5,7 +5,15 @@ There are three doors: a file by its path, a folder (the published ones, those o
 through one is like what comes through another: the published cells and tasks are no exception.
 """
 
-from harness.registry.cells import CellFile, CellSpec, cell_files, expected_failures, find_cell, is_reference
+from harness.registry.cells import (
+    CellFile,
+    CellSpec,
+    cell_files,
+    expected_failures,
+    find_cell,
+    is_foreign,
+    is_reference,
+)
 from harness.registry.files import ROOT
 from harness.registry.plugins import problems
 from harness.registry.tasks import SUITE, find_task, suite, suite_id, task_classes
@@ -19,6 +27,7 @@ __all__ = [
     "expected_failures",
     "find_cell",
     "find_task",
+    "is_foreign",
     "is_reference",
     "problems",
     "suite",

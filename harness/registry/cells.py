@@ -231,6 +231,20 @@ def _require_same(old: CellFile, new: CellFile) -> None:
         raise UserError(f"two cells are named {new.name}: {old.place} and {new.place}; rename one of them")
 
 
+def is_foreign(text: str) -> bool:
+    """Whether an id or a file's path means a cell that is here and none of the published ones.
+
+    It is not imported to find out.
+    """
+    head = text.partition("[")[0]
+    path, _, class_name = head.partition(".py:")
+    if class_name or head.endswith(".py"):
+        found = Path(f"{path.removesuffix('.py')}.py").expanduser().resolve()
+        return found.is_file() and found.parent != ROOT / "submissions"
+    file = registered().files.get(head.partition("@")[0])
+    return file is not None and (file.plugin is not None or file.path.parent != ROOT / "submissions")
+
+
 def find_cell(text: str) -> CellSpec:
     """The cell that an id or a file's path means: `gru`, `lstm[layers=2]`, `path/to/my_cell.py[option=1]`.
 

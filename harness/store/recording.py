@@ -2,7 +2,6 @@
 
 import json
 import math
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,15 +25,15 @@ def record_run(
     cell: Card,
     task: Card,
     protocol: Mapping[str, Any],
-    created: float | None = None,
-) -> None:
-    """Insert a run with its scores and learning curve, unless there is one of its key.
+    created: float,
+) -> bool:
+    """Insert a run with its scores and learning curve, unless there is one of its key; whether there is not.
 
-    created: when it was recorded first, now if None
+    created: when it was recorded first
     """
     request = result.request
     if connection.scalar(sa.select(runs.c.id).where(runs.c.key == request.key, live)) is not None:
-        return
+        return False
     content = {"protocol": request.protocol, "content": dict(protocol)}
     row = {
         "key": request.key,
@@ -43,10 +42,11 @@ def record_run(
         "task_id": _card(connection, task),
         "protocol_id": _number(connection, protocols, content, "protocol"),
         "provenance_id": _provenance(connection, result.provenance),
-        "created": time.time() if created is None else created,
+        "created": created,
     }
     row |= {name: getattr(request, name) for name in ASKED}
     row |= {name: getattr(result, name) for name in CAME_OUT}
+    row["reason"] = None if result.reason is None else storable(result.reason)
     run = insert(connection, runs, row)
     if result.scores:
         connection.execute(scores.insert(), [{"run_id": run, **score._asdict()} for score in result.scores])
@@ -54,6 +54,12 @@ def record_run(
         curve = [(p.update, _known(p.loss), _known(p.accuracy)) for p in result.curve]
         columns = ("run_id", "update", "loss", "accuracy")
         connection.execute(points.insert(), [dict(zip(columns, (run, *p), strict=True)) for p in curve])
+    return True
+
+
+def storable(text: str) -> str:
+    """What somebody's code said, without what no database takes: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", "�").encode(errors="replace").decode()
 
 
 def _card(connection: sa.Connection, card: Card) -> int:

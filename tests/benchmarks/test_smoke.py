@@ -86,6 +86,17 @@ def test_generation():
 
 
 @pytest.mark.slow
+def test_executors():
+    rows = run("executors.py", "--updates", "1", "--no-ray")
+    assert [row["executor"] for row in rows] == ["local", "local"]
+    assert rows[0]["workers"] == 1
+    for row in rows:
+        assert row["populations"] == 3 * 2 * 6
+        assert row["gain"] == pytest.approx(rows[0]["seconds"] / row["seconds"])
+        assert row["to_local"] == pytest.approx(row["seconds"] / rows[1]["seconds"])
+
+
+@pytest.mark.slow
 def test_published(tmp_path):
     tiny = ["--blanks", "2,3", "--updates", "2", "--repetitions", "1", "--db", str(tmp_path / "store.db")]
     rows = run("published.py", *tiny)

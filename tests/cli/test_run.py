@@ -45,7 +45,7 @@ class Done(NamedTuple):
 @pytest.fixture
 def here(monkeypatch) -> Here:
     pool = Here()
-    monkeypatch.setattr(runner, "Pool", pool)
+    monkeypatch.setattr(runner, "find_executor", pool)
     return pool
 
 
@@ -99,6 +99,7 @@ BAD = {
     "device": ([*GRU, "--device", "gpu"], "unknown device 'gpu': write auto, cpu, cuda or cuda:n"),
     "no such device": ([*GRU, "--device", "cuda:99"], "device cuda:99 is not here"),
     "memory": ([*GRU, "--memory", "4X"], "--memory '4X': write a size as 500M or 4G"),
+    "timeout": ([*GRU, "--timeout", "0"], "timeout=0: must be above 0 seconds"),
     "db": ([*GRU, "--db", "nosuch://host/x"], "nosuch"),
     "db's folder": ([*GRU, "--db", "no/such/folder/results.db"], "no/such/folder"),
     "db's file": ([*GRU, "--db", __file__], "is not a store"),
@@ -281,12 +282,14 @@ def test_the_options_reach_the_runner(cli, monkeypatch):
     cli(
         *GRU, "--cell", "rnn", "--gaps", "8,2", "--lr", "3e-3,.1", "--updates", "7", "--repetitions", "4",
         "--hidden-size", "12", "--train", "mixed", "--protocol", "quick", "--device", "cpu",
-        "--engine", "eager", "--memory", "3G", "--db", "some.db", "--retry",
+        "--engine", "eager", "--memory", "3G", "--timeout", "90", "--executor", "ray", "--address", "auto",
+        "--db", "some.db", "--retry",
     )  # fmt: skip
     assert given == {
         "cells": ("gru", "rnn"), "tasks": ("gap-copy",), "gaps": (8, 2), "lr": (0.003, 0.1), "updates": 7,
         "repetitions": 4, "hidden_size": 12, "train": "mixed", "protocol": "quick", "device": "cpu",
-        "engine": "eager", "memory": 3 << 30, "db": "some.db", "retry": True,
+        "engine": "eager", "memory": 3 << 30, "timeout": 90.0, "executor": "ray", "address": "auto",
+        "db": "some.db", "retry": True,
     }  # fmt: skip
     cli(*GRU, "--memory", "500m")
     assert given["memory"] == 500 << 20
@@ -339,6 +342,16 @@ def test_the_bars_show_updates_loss_and_accuracy():
     assert "gru · gap-copy · gap 4: goes [on] slowly" in shown
 
 
+def test_the_bars_take_what_another_driver_has_left():
+    screen = io.StringIO()
+    with Bars(Console(file=screen, force_terminal=True, width=120)) as bars:
+        bars.report(Event(0, 1, "all", "plan"))
+        bars.report(Event(1, 2, "gru · gap-copy · gap 4", "begin"))
+        bars.report(Event(1, 2, "gru · gap-copy · gap 4", "progress", Progress(7, 20, 3, 4, None, None)))
+        bars.report(Event(1, 2, "gru · gap-copy · gap 4", "end"))
+        assert not bars.bars
+
+
 # What follows is the command itself, with processes of its own.
 
 
@@ -359,11 +372,11 @@ def really(folder: Path, *arguments: str) -> Done:
 
 @pytest.mark.slow
 def test_from_the_first_command_to_the_last_repetition(tmp_path):
-    """A published cell and one that prints; trained, there already, one repetition more."""
+    """A published cell and one that prints, to nobody; trained, there already, one repetition more."""
     cells = ["--cell", "gru", "--cell", plugin_cells.write(tmp_path, "printing"), "--task", "gap-copy"]
     first = really(tmp_path, *cells, *SMALL, "--json")
     assert first.code == 0
-    assert "a cell speaks" in first.err
+    assert "a cell speaks" not in first.out + first.err
     assert [(row["cell"], row["runs"], row["reused"]) for row in first.rows()] == [
         ("gru", 4, 0),
         ("printing", 4, 0),
@@ -465,3 +478,42 @@ def test_killed_it_goes_on_later(tmp_path):
     assert ended(workers, 10)
     assert "killed" in set(Store.open(str(tmp_path / "results.db")).attempts()["outcome"])
     continues(tmp_path)
+
+
+@pytest.mark.slow
+def test_cells_that_take_their_process_with_them_are_unfinished_and_the_others_run(tmp_path):
+    names = (
+        "hanging", "vanishing", "segfaulting", "flooding", "forking",
+        "hanging_when_built", "exiting_when_loaded",
+    )  # fmt: skip
+    cells = [part for name in names for part in ("--cell", plugin_cells.write(tmp_path, name))]
+    small = [*SMALL, "--gaps", "2", "--repetitions", "1", "--timeout", "8"]
+    done = really(tmp_path, *cells, *GRU, *small, "--json")
+    assert done.code == 1
+    assert "Traceback" not in done.err
+    assert [(row["cell"], row["runs"]) for row in done.rows()] == [("gru", 1)]
+    lines = done.err.splitlines()
+    why = {line.split()[1]: line.partition("gap 2: ")[2] for line in lines if "unfinished: " in line}
+    assert {name: why[name] for name in names[:5]} == {
+        "hanging": "timed-out: it was not done within 8 s",
+        "vanishing": "killed: the worker exited with code 3",
+        "segfaulting": "killed: the worker was ended by signal 11",
+        "flooding": "killed: the worker exited with code 5",
+        "forking": "killed: the worker exited with code 6",
+    }
+    built = [line for line in lines if "cannot be loaded and built" in line]
+    assert [line.rpartition(": ")[2] for line in built] == [
+        "it was not done within 8 s", "the worker exited with code 4",
+    ]  # fmt: skip
+    assert len(done.err) < 20_000
+    assert "a line that nobody reads, number 99999" in done.err
+    assert "segfaulting.py" in done.err  # where it was
+    attempts = Store.open(str(tmp_path / "results.db")).attempts().set_index("cell")
+    assert attempts["outcome"].to_dict() == {
+        "gru": "finished", "hanging": "timed-out", "vanishing": "killed", "segfaulting": "killed",
+        "flooding": "killed", "forking": "killed",
+    }  # fmt: skip
+    assert "number 99999" in attempts.loc["flooding", "reason"]
+    left = [int(line.split()[-1]) for line in lines if line.startswith("left behind")]
+    assert left
+    assert ended(left, 0)

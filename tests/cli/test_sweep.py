@@ -30,7 +30,7 @@ repetitions = 1
 def here(tmp_path, monkeypatch) -> Here:
     """Trainings are made up, in a folder that holds a sweep's file."""
     pool = Here()
-    monkeypatch.setattr("harness.runner.Pool", pool)
+    monkeypatch.setattr("harness.runner.find_executor", pool)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HARNESS_DB", raising=False)
     monkeypatch.setenv("COLUMNS", "200")

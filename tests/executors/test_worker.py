@@ -16,15 +16,15 @@ SETTINGS = {"device": "cpu", "engine": "eager", "memory": 1 << 28, "steps_ahead"
 
 
 class Wire:
-    """A connection that keeps what is sent."""
+    """Keeps what is told."""
 
     def __init__(self, gone=False):
         self.sent, self.gone = [], gone
 
-    def send(self, message):
+    def __call__(self, kind, content):
         if self.gone:
             raise BrokenPipeError
-        self.sent.append(message)
+        self.sent.append((kind, content))
 
 
 def failed(job, **settings) -> Failed:

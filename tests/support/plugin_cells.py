@@ -200,6 +200,68 @@ _BODIES = {
 
         time.sleep(60)
 """,
+    "hanging_when_built": """
+    def more(self):
+        while True:
+            pass
+
+    def step(self, x, h):
+        h = self.mix(x, h)
+        return h, h
+""",
+    "exiting_when_loaded": """
+    def step(self, x, h):
+        h = self.mix(x, h)
+        return h, h
+
+
+import os
+
+os._exit(4)
+""",
+    "segfaulting": """
+    def step(self, x, h):
+        import ctypes
+
+        ctypes.string_at(0)
+""",
+    "hoarding": """
+    def step(self, x, h):
+        import time
+
+        hoard = []
+        while True:
+            hoard.append(bytearray(b"x" * (32 << 20)))
+            time.sleep(0.02)
+""",
+    "flooding": """
+    def step(self, x, h):
+        import os
+
+        for number in range(100_000):
+            print("a line that nobody reads, number", number)
+        os._exit(5)
+""",
+    "forking": """
+    def step(self, x, h):
+        import os
+        import time
+
+        for _ in range(2):
+            child = os.fork()
+            if child == 0:
+                time.sleep(600)
+            print("left behind:", child)
+        os._exit(6)
+""",
+    "forking_and_hanging": """
+    def step(self, x, h):
+        import os
+        import time
+
+        os.fork()
+        time.sleep(600)
+""",
     "printing": """
     def step(self, x, h):
         print("a cell speaks")
