@@ -27,6 +27,8 @@ _ORDERS = {
 }
 """What the rows can be sorted by: columns, and whether the least comes first. Nulls come last."""
 _ANY = "any"
+_MOST = 30
+"""Rows with a number for every task: a browser takes its time with more."""
 
 
 def page() -> None:
@@ -53,7 +55,7 @@ def page() -> None:
         made = ([text(row) for _, text in columns.values()] for row in rows.itertuples())
         drawn.table({name: what for name, (what, _) in columns.items()}, made, 3, f"Leaderboard, {protocol}")
     _explain(board, len(rows))
-    _download(board, rows)
+    _download(board, rows, held.state)
     _completions(rows, len(board.terms.tasks))
     _areas(board, rows)
     _commands(rows)
@@ -187,16 +189,22 @@ def _explain(board: Board, shown: int) -> None:
         st.caption(numbers.excused(checks, f"{cell} is expected to fail"))
 
 
-def _download(board: Board, rows: pd.DataFrame) -> None:
+def _download(board: Board, rows: pd.DataFrame, state: results.State) -> None:
     """What is shown, as a file."""
-    place = rows["place"].tolist()
-    table = board.table().iloc[place].to_csv(index=False)
-    entries = board.entries()
-    lines = "".join(f"{json.dumps(entries[i])}\n" for i in place)
-    name = f"leaderboard-{board.terms.protocol.id}"
+    protocol = board.terms.protocol.id
+    table, lines = _files(board, state, protocol, tuple(rows["place"]))
+    name = f"leaderboard-{protocol}"
     with st.container(horizontal=True):
         st.download_button("Download (CSV)", table, f"{name}.csv", "text/csv")
         st.download_button("Download (JSON Lines)", lines, f"{name}.jsonl", "application/jsonl")
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _files(_board: Board, state: results.State, protocol: str, place: tuple[int, ...]) -> tuple[str, str]:
+    """These rows as CSV and as JSON Lines."""
+    entries = _board.entries()
+    lines = "".join(f"{json.dumps(entries[i])}\n" for i in place)
+    return _board.table().iloc[list(place)].to_csv(index=False), lines
 
 
 def _completions(rows: pd.DataFrame, tasks: int) -> None:
@@ -228,7 +236,7 @@ def _lacking(rows: pd.DataFrame, tasks: int) -> Iterator[str]:
 
 
 def _areas(board: Board, rows: pd.DataFrame) -> None:
-    """The gap-AUC of every cell on every task, shaded."""
+    """The gap-AUC of the cells on every task, shaded."""
 
     def area(task: str, value: float) -> str:
         share = round(100 * min(max(value, 0), 1))
@@ -242,10 +250,11 @@ def _areas(board: Board, rows: pd.DataFrame) -> None:
     made = [
         [drawn.name(row.cell, protocol=protocol)]
         + [area(task, row.gap_auc[task]) if task in row.gap_auc else "–" for task in board.terms.tasks]
-        for row in rows.itertuples()
+        for row in rows.head(_MOST).itertuples()
     ]
-    drawn.table(headings, made, 1, "gap-AUC of every cell on every task")
-    st.caption("gap-AUC on each task of the suite, the mean over repetitions: 0 is chance, 1 perfect.")
+    drawn.table(headings, made, 1, "gap-AUC of the cells on every task")
+    more = f" The first {_MOST} of {len(rows)} rows; downloads have all." if len(rows) > _MOST else ""
+    st.caption(f"gap-AUC on each task of the suite, the mean over repetitions: 0 is chance, 1 perfect.{more}")
 
 
 def _commands(rows: pd.DataFrame) -> None:

@@ -385,6 +385,24 @@ def test_examples_hold():
     assert not done.failed
 
 
+def test_a_curve_in_a_row_goes_through_its_points():
+    picture = drawn.curve("gru", {2: 1.0, 8: 0.5, 32: 0.0}, (2, 8, 32), trained=8)
+    assert 'aria-label="Normalised accuracy, gap 2: 1.00, gap 8: 0.50, gap 32: 0.00"' in picture
+    (outline,) = re.findall(r"polygon\((.*?)\)", picture)
+    corners = [[float(x) for x in corner.removesuffix("px").split("px ")] for corner in outline.split(", ")]
+    upper, lower = corners[:3], corners[:2:-1]
+    middle = [(a + b) / 2 for pair in zip(upper, lower, strict=True) for a, b in zip(*pair, strict=True)]
+    assert middle == pytest.approx([4, 4, 60, 17, 116, 30])
+    assert "--beyond: 88px" in picture  # halfway between 8 and 32
+    assert "--beyond: 120px" in drawn.curve("gru", {2: 1.0}, (2, 8), trained=8)
+
+
+def test_a_score_in_a_row_lies_within_its_interval():
+    picture = drawn.score("gru", 0.5, 0.25, 1.0)
+    assert 'aria-label="0.500, from 0.250 to 1.000, between 0 and 1"' in picture
+    assert "--low: 32.0px; --wide: 84.0px; --at: 60.0px" in picture
+
+
 class TestResults:
     PAGES = ("leaderboard", "gap_curves", "cell", "task", "runs")
 
