@@ -175,9 +175,10 @@ def show(
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     where = "{machine}, {cores} cores, torch {torch}; load before: {load}".format(**machine)
-    table = Table(title=f"{title}\n{where}", title_justify="left", title_style="", box=None)
+    table = Table(title=Text(f"{title}\n{where}"), title_justify="left", title_style="", box=None)
     for heading in columns:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:

@@ -1,15 +1,26 @@
-"""How long `harness board` takes on a large store: 100,000 runs with 1,000,000 scores, made up.
+"""How long `harness board` and the leaderboard page take on a large store: 100,000 runs with 1,000,000
+scores, made up.
 
 Cells under `standard` and `standard-mixed` on the suite, ten repetitions at every learning rate, as many as
 give these numbers; of more than `--cells` of them the rest are runs of older sources of the same cells, which
-a board passes over. The time is that of the whole process, the fastest of a few.
+a board passes over.
+
+seconds    of `harness board`, the whole process: the fastest of a few
+page       of the page in Chromium, until all of it is there: the first visit to a dashboard that was just
+           started, the fastest of a few dashboards
+again      the same, visited again: the fastest of a few
 """
 
 import math
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,6 +36,8 @@ from harness.store import Store
 from harness.store import schema as tables
 
 REPETITIONS = 10
+LAST = "Commands that make these rows"
+"""The last text of the leaderboard."""
 COLUMNS = {
     "protocol": ("protocol", "{}"),
     "runs": ("runs", "{:,}"),
@@ -32,6 +45,8 @@ COLUMNS = {
     "cells": ("cells", "{}"),
     "runs on it": ("runs_on_board", "{:,}"),
     "seconds": ("seconds", "{:.2f}"),
+    "page": ("page", "{:.2f}"),
+    "again": ("page_again", "{:.2f}"),
 }
 """Headings of the table."""
 
@@ -122,6 +137,64 @@ def seconds(arguments: list[str], rounds: int) -> float:
     return min(times)
 
 
+def visits(db: str, protocol: str, rounds: int) -> tuple[float, float] | tuple[None, None]:
+    """Seconds of the leaderboard page in Chromium, at first and again; None where there is no Chromium."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        return None, None
+    from playwright.sync_api import sync_playwright
+
+    first, again = [], []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        for _ in range(rounds):
+            with _dashboard(db) as url:
+                context = browser.new_context(viewport={"width": 1440, "height": 1000})
+                times = [_visit(context, f"{url}/?protocol={protocol}", LAST) for _ in range(3)]
+                first.append(times[0])
+                again += times[1:]
+                context.close()
+        browser.close()
+    return min(first), min(again)
+
+
+def _visit(context: Any, url: str, last: str) -> float:
+    """Seconds until the last text of a page is there, and its server has nothing more to send."""
+    page = context.new_page()
+    began = time.perf_counter()
+    page.goto(url)
+    page.get_by_text(last).first.wait_for(timeout=120_000)
+    page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")
+    seconds = time.perf_counter() - began
+    page.close()
+    return seconds
+
+
+@contextmanager
+def _dashboard(db: str) -> Iterator[str]:
+    """The address of a dashboard that has started."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "harness", "dashboard", "--no-browser", "--db", db, "--port", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        url = f"http://localhost:{port}"
+        while True:
+            try:
+                urllib.request.urlopen(f"{url}/_stcore/health")
+            except OSError:
+                if server.poll() is not None:
+                    raise click.ClickException("the dashboard did not start") from None
+                time.sleep(0.05)
+            else:
+                break
+        yield url
+    finally:
+        server.kill()
+        server.wait()
+
+
 @click.command()
 @click.option("--runs", default=100_000, show_default=True)
 @click.option("--scores", default=1_000_000, show_default=True)
@@ -130,7 +203,7 @@ def seconds(arguments: list[str], rounds: int) -> float:
 @click.option("--db", help="Keep the store in this file, or measure the one that is there.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object per board.")
 def main(runs: int, scores: int, cells: int, rounds: int, db: str | None, as_json: bool) -> None:
-    """Seconds of `harness board` for each protocol.
+    """Seconds of `harness board`, and of the leaderboard page, for each protocol.
 
     \b
     Example: python benchmarks/board.py --db large.db
@@ -157,7 +230,8 @@ def main(runs: int, scores: int, cells: int, rounds: int, db: str | None, as_jso
                     "seconds": seconds(["board", "--db", path, "--protocol", protocol.id], rounds),
                 }
             )
-    _measure.show("harness board", rows, COLUMNS, machine, as_json)
+            rows[-1]["page"], rows[-1]["page_again"] = visits(path, protocol.id, rounds)
+    _measure.show("the board of a large store", rows, COLUMNS, machine, as_json)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 cold       on a machine that has never compiled: the compiler's caches are empty
 warm       the same command again, into another empty store
+said       what `harness run` says before it starts: how long it will take, where that is over 10 seconds
 imports    its processes importing what they need, all at once as they do, and nothing else
 outside    the share of the workers' time, once imports are done, in which no population trains or is
            scored: 1 − engine seconds / (workers · (seconds − imports)). What a compiled engine imports
@@ -10,6 +11,7 @@ outside    the share of the workers' time, once imports are done, in which no po
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,12 +29,14 @@ WORKER = "import harness.executors.worker, torch, harness.engine"
 COLUMNS = {
     "run": ("run", "{}"),
     "seconds": ("seconds", "{:.1f}"),
+    "said": ("said", "{:.0f}"),
     "of these imports": ("imports", "{:.1f}"),
     "engine": ("engine_seconds", "{:.1f}"),
     "workers": ("workers", "{}"),
     "outside": ("outside", "{:.1%}"),
 }
 """Headings of the table."""
+UNITS = {"s": 1, "min": 60, "h": 3600, "days": 86_400}
 
 
 def imports(workers: int) -> float:
@@ -46,18 +50,22 @@ def imports(workers: int) -> float:
     return time.perf_counter() - began
 
 
-def run(arguments: tuple[str, ...], store: Path, caches: Path) -> tuple[float, float]:
-    """Seconds of `harness run` into this store, with these caches; and seconds of engine, all workers'."""
+def run(arguments: tuple[str, ...], store: Path, caches: Path) -> tuple[float, float, float | None]:
+    """Seconds of `harness run` into this store, with these caches; seconds of engine, all workers'; and the
+    seconds that it said it would take.
+    """
     command = [sys.executable, "-m", "harness", "run", *arguments, "--db", str(store), "--json"]
     places = {"XDG_CACHE_HOME": str(caches), "TORCHINDUCTOR_CACHE_DIR": str(caches / "inductor")}
     began = time.perf_counter()
     done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **places}, stdout=subprocess.PIPE, text=True, check=False
+        command, cwd=ROOT, env={**os.environ, **places}, capture_output=True, text=True, check=False
     )
     seconds = time.perf_counter() - began
     if done.returncode != 0:
-        raise click.ClickException(f"harness run ended with exit code {done.returncode}")
-    return seconds, sum(json.loads(line)["seconds"] for line in done.stdout.splitlines())
+        raise click.ClickException(f"harness run ended with exit code {done.returncode}: {done.stderr}")
+    told = re.search(r"^about ([\d.]+) (\w+):", done.stderr, re.MULTILINE)
+    said = float(told[1]) * UNITS[told[2]] if told else None
+    return seconds, sum(json.loads(line)["seconds"] for line in done.stdout.splitlines()), said
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -75,8 +83,9 @@ def main(arguments: tuple[str, ...], as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in ("cold", "warm"):
-            seconds, engine = run(arguments, Path(folder, f"{name}.db"), Path(folder, "caches"))
-            rows.append({"run": name, "seconds": seconds, "engine_seconds": engine, "workers": workers})
+            seconds, engine, said = run(arguments, Path(folder, f"{name}.db"), Path(folder, "caches"))
+            rows.append({"run": name, "seconds": seconds, "said": said})
+            rows[-1] |= {"engine_seconds": engine, "workers": workers}
     apart = min(imports(workers) for _ in range(3))
     for row in rows:
         row["imports"] = apart

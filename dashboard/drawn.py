@@ -2,14 +2,12 @@
 
 import math
 import re
-from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from urllib.parse import urlencode
 
 import streamlit as st
 
-from harness.charts import GREY
 from harness.colours import colour, look
 
 _GLYPHS = {
@@ -21,9 +19,10 @@ _GLYPHS = {
     "cross": "+",
 }
 _WIDTH, _HEIGHT = 120, 34
-"""Of what stands in a row, in pixels."""
+"""Of what stands in a row, in pixels, as the style sheet has it too."""
 _EDGE = 4
-_BASE = f'stroke="{GREY}" stroke-opacity="0.5" fill="none"'
+_THICK = 1.0
+"""Half of a line, in pixels."""
 
 
 def words(text: str) -> str:
@@ -73,19 +72,32 @@ def curve(cell: str, values: Mapping[int, float], gaps: Sequence[int], trained: 
     def y(value: float) -> float:
         return _HEIGHT - _EDGE - min(max(value, 0), 1) * (_HEIGHT - 2 * _EDGE)
 
-    points = [f"{x(gap):.1f},{y(value):.1f}" for gap, value in sorted(values.items())]
-    beyond = ""
+    beyond = _WIDTH
     if gaps[-1] > trained:
-        first = x(math.sqrt(trained * min(gap for gap in gaps if gap > trained)))
-        beyond = (
-            f'<path d="M{first:.1f} 0 H{_WIDTH} V{_HEIGHT} H{first:.1f} Z" fill="{GREY}" opacity="0.2" />'
-        )
+        beyond = round(x(math.sqrt(trained * min(gap for gap in gaps if gap > trained))))
     told = ", ".join(f"gap {gap}: {value:.2f}" for gap, value in sorted(values.items()))
-    base = f'<path {_BASE} d="M0 {y(0):.1f} H{_WIDTH} M0 {y(1):.1f} H{_WIDTH}" />'
-    line = f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour(cell)}" stroke-width="2" />'
-    only = points[0].split(",")
-    dot = f'<circle cx="{only[0]}" cy="{only[1]}" r="3" fill="{colour(cell)}" />' if len(points) == 1 else ""
-    return _picture(f"Normalised accuracy, {told}", beyond + base + line + dot)
+    line = _outline([(x(gap), y(value)) for gap, value in sorted(values.items())])
+    return _picture(
+        "curve",
+        f"Normalised accuracy, {told}",
+        f"--beyond: {beyond}px",
+        f'<i style="background: {colour(cell)}; clip-path: polygon({line})"></i>',
+    )
+
+
+def _outline(points: Sequence[tuple[float, float]]) -> str:
+    """A line through these points as a polygon around it, for a picture without a drawing's own document."""
+    if len(points) == 1:
+        ((x, y),) = points
+        points = [(x - 2, y), (x + 2, y)]
+    upper, lower = [], []
+    for i, (x, y) in enumerate(points):
+        (x0, y0), (x1, y1) = points[max(i - 1, 0)], points[min(i + 1, len(points) - 1)]
+        length = math.hypot(x1 - x0, y1 - y0) / _THICK
+        across, down = (y0 - y1) / length, (x1 - x0) / length
+        upper.append(f"{x + across:.1f}px {y + down:.1f}px")
+        lower.append(f"{x - across:.1f}px {y - down:.1f}px")
+    return ", ".join([*upper, *reversed(lower)])
 
 
 def score(cell: str, value: float, low: float, high: float) -> str:
@@ -94,24 +106,18 @@ def score(cell: str, value: float, low: float, high: float) -> str:
     def x(share: float) -> float:
         return _EDGE + min(max(share, 0), 1) * (_WIDTH - 2 * _EDGE)
 
-    middle = _HEIGHT / 2
-    parts = (
-        f'<path {_BASE} d="M{x(0)} {middle} H{x(1)} M{x(0)} {middle - 4} v8 M{x(1)} {middle - 4} v8" />',
-        f'<path d="M{x(low):.1f} {middle} H{x(high):.1f}" stroke="{colour(cell)}" stroke-width="6" '
-        'stroke-opacity="0.35" stroke-linecap="round" />',
-        f'<circle cx="{x(value):.1f}" cy="{middle}" r="4.5" fill="{colour(cell)}" />',
-    )
-    return _picture(f"{value:.3f}, from {low:.3f} to {high:.3f}, between 0 and 1", "".join(parts))
+    places = {"low": x(low), "wide": x(high) - x(low), "at": x(value)}
+    style = "; ".join([f"--hue: {colour(cell)}", *(f"--{name}: {at:.1f}px" for name, at in places.items())])
+    return _picture("score", f"{value:.3f}, from {low:.3f} to {high:.3f}, between 0 and 1", style)
 
 
-def _picture(told: str, content: str) -> str:
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" '
-        f'viewBox="0 0 {_WIDTH} {_HEIGHT}">{content}</svg>'
-    )
-    data = b64encode(svg.encode()).decode()
-    size = f'width="{_WIDTH}" height="{_HEIGHT}"'
-    return f'<img src="data:image/svg+xml;base64,{data}" alt="{told}" title="{told}" {size}>'
+def _picture(kind: str, told: str, style: str, content: str = "") -> str:
+    return f'<span class={kind} role=img aria-label="{told}" title="{told}" style="{style}">{content}</span>'
+
+
+def commands(lines: Iterable[str]) -> None:
+    """Lines for a shell, to be copied; a page of code would load what highlights it."""
+    st.html(f"<pre class=commands>{escape(chr(10).join(lines))}</pre>")
 
 
 def table(headings: Mapping[str, str], rows: Iterable[Sequence[str]], words: int, caption: str) -> None:
@@ -130,7 +136,11 @@ def table(headings: Mapping[str, str], rows: Iterable[Sequence[str]], words: int
         f'<th scope=col{kind(i)} title="{escape(what)}">{escape(heading)}</th>'
         for i, (heading, what) in enumerate(headings.items())
     )
-    body = "".join(f"<tr>{''.join(f'<td{kind(i)}>{x}</td>' for i, x in enumerate(row))}</tr>" for row in rows)
+    kinds = [kind(column) for column in range(len(headings))]
+    body = "".join(
+        f"<tr>{''.join(f'<td{kind}>{x}</td>' for kind, x in zip(kinds, row, strict=True))}</tr>"
+        for row in rows
+    )
     st.html(
         f'<div class=wide tabindex=0 role=region aria-label="{escape(caption)}">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"

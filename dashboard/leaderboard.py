@@ -187,7 +187,7 @@ def _completions(rows: pd.DataFrame, tasks: int) -> None:
     short = rows[rows["completes"].notna()]
     if len(short):
         with st.expander(f"What completes {_counted(short)}"):
-            st.code("\n".join(_lacking(short, tasks)), language="bash", wrap_lines=True)
+            drawn.commands(_lacking(short, tasks))
 
 
 def _counted(rows: pd.DataFrame) -> str:
@@ -234,4 +234,4 @@ def _areas(board: Board, rows: pd.DataFrame) -> None:
 def _commands(rows: pd.DataFrame) -> None:
     """What makes every row as it is."""
     with st.expander("Commands that make these rows"):
-        st.code("\n".join(rows["command"]), language="bash", wrap_lines=True)
+        drawn.commands(rows["command"])

@@ -1,10 +1,14 @@
-"""The page of runs: what is running now, how far it is, what failed and why. It refreshes by itself."""
+"""The page of runs: what trains, what is left and until when, what failed. It refreshes by itself."""
+
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from dashboard import drawn, results
+from harness import status
 from harness.errors import UserError
+from harness.forecast import duration
 from harness.store import Store
 
 _RECENT = 20
@@ -33,48 +37,39 @@ def page() -> None:
 
 @st.fragment(run_every=results.REFRESH_SECONDS)
 def _live(store: Store) -> None:
-    """The populations that train now, and how the last ones ended."""
+    """How far the plans are, the populations that train now, and how the last ones ended."""
     try:
-        attempts = store.attempts()
+        attempts, plans = store.attempts(), status.plans(store)
     except UserError as error:
         st.error(str(error))
         return
     now = pd.Timestamp.now("UTC")
-    running = attempts[attempts["outcome"].isna()]
+    for plan in plans:
+        st.subheader(drawn.words(plan.name))
+        st.progress(plan.done / plan.runs, drawn.words(plan.words()))
+        begun = f"Begun {duration(now.timestamp() - plan.started)} ago" if plan.started else ""
+        st.caption(drawn.words(f"{begun} by process {plan.owner}"))
+    running = status.running(attempts)
     st.subheader(f"Running now: {len(running)}")
-    if running.empty:
+    if not running:
         st.markdown("Nothing is being trained.")
-    for row in running.itertuples():
-        passed = (now - row.started).total_seconds()
-        st.progress(row.progress, f"{_label(row)}: {row.progress:.0%}{_left(row.progress, passed)}")
-        st.caption(
-            f"{row.members} {'member' if row.members == 1 else 'members'}, begun {_ago(passed)} ago, "
-            f"last heard of {_ago((now - row.heartbeat).total_seconds())} ago"
+    for row in running:
+        left = row["seconds_left"]
+        st.progress(
+            row["progress"],
+            f"{_label(row)}: {row['progress']:.0%}" + (f", about {duration(left)} left" if left else ""),
         )
-    ended = attempts[attempts["outcome"].notna()]
-    _last(ended, now)
+        st.caption(
+            f"{row['members']} {'member' if row['members'] == 1 else 'members'}, "
+            f"begun {duration(row['seconds'])} ago by process {drawn.words(row['owner'])}, "
+            f"last heard of {duration(row['heard_of'])} ago"
+        )
+    _last(attempts[attempts["outcome"].notna()], now)
 
 
-def _label(row: object) -> str:
-    gap = "" if pd.isna(row.gap) else f" · gap {row.gap:.0f}"  # type: ignore[attr-defined]
-    return drawn.words(f"{row.cell} · {row.task} · {row.protocol}{gap}")  # type: ignore[attr-defined]
-
-
-def _left(progress: float, passed: float) -> str:
-    return f", about {_ago(passed / progress * (1 - progress))} left" if 0.02 < progress < 1 else ""
-
-
-def _ago(seconds: float) -> str:
-    """A time in the unit that fits it.
-
-    >>> _ago(7), _ago(200), _ago(9000), _ago(200_000)
-    ('7 s', '3 min', '2.5 h', '2.3 days')
-    """
-    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
-        if seconds < limit:
-            number = max(seconds, 0) / size
-            return f"{number:.1f} {unit}" if unit == "h" else f"{number:.0f} {unit}"
-    return f"{seconds / 86_400:.1f} days"
+def _label(row: dict[str, Any]) -> str:
+    gap = "" if row["gap"] is None else f" · gap {row['gap']}"
+    return drawn.words(f"{row['cell']} · {row['task']} · {row['protocol']}{gap}")
 
 
 def _last(ended: pd.DataFrame, now: pd.Timestamp) -> None:
@@ -141,8 +136,8 @@ def _list(attempts: pd.DataFrame, now: pd.Timestamp, *without: str) -> None:
             "members": shown["members"],
             "outcome": shown["outcome"],
             "progress": shown["progress"],
-            "took": took.map(_ago),
-            "ended": [f"{_ago((now - at).total_seconds())} ago" for at in shown["heartbeat"]],
+            "took": took.map(duration),
+            "ended": [f"{duration((now - at).total_seconds())} ago" for at in shown["heartbeat"]],
             "reason": shown["reason"].fillna(""),
         }
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,6 +107,7 @@ def read(store: Store, protocol: str, name: str = SUITE) -> Board:
     return Board(terms, stats.board(standings, trials, terms, _random()), standings)
 
 
+@cache
 def _tasks(name: str) -> dict[str, int]:
     """The canonical ids of a suite's tasks with their smallest gaps."""
     return {task.id: task.min_gap for task in map(find_task, suite(name))}

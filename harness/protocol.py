@@ -9,6 +9,7 @@ import math
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from harness.errors import UserError, unknown
@@ -76,7 +77,7 @@ class Protocol:
         """`closed`: the width is solved from the budget. `open`: the width is the user's."""
         return "closed" if self.hidden_size is None else "open"
 
-    @property
+    @cached_property
     def id(self) -> str:
         """`quick@1`, or `quick@1[updates=500]` where it was varied: never to be mixed with the named one."""
         named, here = asdict(PROTOCOLS[self.name]), asdict(self)

@@ -2,30 +2,21 @@
 
 import inspect
 import math
-import os
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from harness.errors import UserError, unknown
-from harness.executors import (
-    EngineName,
-    Executor,
-    Failed,
-    Job,
-    Outcome,
-    Trial,
-    divide,
-    find_executor,
-)
+from harness.executors import EngineName, Executor, Failed, Job, Outcome, Trial, divide, find_executor
+from harness.forecast import Forecast, Work, forecast
 from harness.plan import Entry, Request, plan
 from harness.protocol import Protocol
 from harness.registry import ROOT, CellSpec, is_foreign
+from harness.sharing import Share
 from harness.stats import gap_auc
 from harness.store import Card, Point, RunRequest, RunResult, Score, Store
 from harness.task import Task
@@ -38,20 +29,21 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 """A run that was killed, timed out or ran out of memory so often is tried again with `retry` only."""
-BEAT_SECONDS = 5.0
-TRIAL_SECONDS = 60.0
-"""What loading and building a cell may take: a fraction of a second does."""
 
 
 class Event(NamedTuple):
-    """Something happened to a population: number `number` of `populations`."""
+    """Something happened to a population, number `number` of `populations`; or, first of all, `plan`: so many
+    will train.
+    """
 
     number: int
     populations: int
     label: str
-    kind: Literal["begin", "progress", "note", "end"]
+    kind: Literal["plan", "begin", "progress", "note", "end"]
     progress: "Progress | None" = None
     note: str = ""
+    forecast: Forecast | None = None
+    """plan: how long they will take, as far as that is known."""
 
 
 @dataclass
@@ -61,7 +53,7 @@ class Results:
     store: Store
     entries: list[Entry]
     reused: set[str] = field(default_factory=set)
-    """The keys of runs that were there before."""
+    """The keys of runs that this request did not train: they were there, or another driver did meanwhile."""
     unfinished: list[str] = field(default_factory=list)
     """What could not be finished, and why: a line each."""
 
@@ -92,6 +84,34 @@ class Results:
     def runs(self) -> "pd.DataFrame":
         """A row per run."""
         return self.store.runs(keys=self._keys())
+
+    def title(self) -> str:
+        """What was asked for, in a few words."""
+        cells, tasks = ({e.spec.id for e in self.entries}, {e.task.id for e in self.entries})
+        return " on ".join(
+            next(iter(ids)) if len(ids) == 1 else f"{len(ids)} {kind}"
+            for kind, ids in (("cells", cells), ("tasks", tasks))
+        )
+
+    def of(self, job: Job) -> tuple[Entry, list[RunRequest]]:
+        """The entry that a job is of, and the runs that it makes, one for each member."""
+        entry = self._entries[job.cell, job.task, Protocol(**job.protocol).id]
+        member = {(r.repetition, r.lr): r for r in entry.requests if r.gap == job.gap}
+        return entry, [member[one] for one in job.members]
+
+    def label(self, job: Job) -> str:
+        """A population in words; with its protocol where there are several."""
+        entry, _ = self.of(job)
+        parts = [entry.spec.id, entry.task.name, *([entry.protocol.id] if self._several else [])]
+        return " · ".join([*parts, *([] if job.gap is None else [f"gap {job.gap}"])])
+
+    @cached_property
+    def _several(self) -> bool:
+        return len({entry.protocol.id for entry in self.entries}) > 1
+
+    @cached_property
+    def _entries(self) -> dict[tuple[str, str, str], Entry]:
+        return {(e.spec.reference, e.task.id, e.protocol.id): e for e in self.entries}
 
     def _keys(self) -> list[str]:
         return [key for entry in self.entries for key in entry.keys]
@@ -151,6 +171,7 @@ def run(
 def run_all(
     requests: Sequence[Request],
     *,
+    name: str | None = None,
     db: str | None = None,
     device: str = "auto",
     engine: str = "auto",
@@ -164,48 +185,53 @@ def run_all(
     """Train and score what all these requests ask for as one plan: by the same workers, the longest first.
 
     What is asked for twice is done once. For the rest see `run`.
+
+    name: what who asks how far it is calls it
     """
     if engine not in get_args(EngineName):
         raise unknown("engine", engine, get_args(EngineName))
     if timeout is not None and not timeout > 0:
         raise UserError(f"timeout={timeout:g}: must be above 0 seconds")
     store = Store.open(db)
-    with find_executor(executor, engine, memory, address) as pool:
+    with find_executor(executor, engine, memory, timeout, address) as pool:
         pool.start(device, sum(request.most for request in requests))  # they import torch meanwhile
-        requests, lost = _tried(pool, requests, timeout)
+        requests, lost = _tried(pool, requests)
         entries, refused = plan(requests)
         if lost and not entries:
             raise UserError(lost[0])
         results = Results(store, entries, unfinished=[*lost, *refused])
         jobs = _missing(results, retry)
         if jobs:
-            _execute(divide(jobs, pool.size), pool, timeout, results, report)
+            jobs = divide(jobs, pool.size)
+            ahead = _forecast(jobs, results, pool.device, pool.size)
+            report(Event(0, len(jobs), "all", "plan", forecast=ahead))
+            _execute(jobs, pool, results, report, name or results.title(), _costs(jobs, ahead, results))
     return results
 
 
-def _tried(
-    pool: Executor, requests: Sequence[Request], timeout: float | None
-) -> tuple[list[Request], list[str]]:
+def _tried(pool: Executor, requests: Sequence[Request]) -> tuple[list[Request], list[str]]:
     """The requests without those cells that must not come into this process; and why, a line for each.
 
     A worker has loaded and built all that are not our own: some hung there, or ended their process.
     """
     trials = list(
         dict.fromkeys(
-            Trial(name, request.protocol.hidden_size, request.protocol.budget)
+            Trial(cell, request.protocol.hidden_size, request.protocol.budget)
             for request in requests
-            for name in request.cells
-            if is_foreign(name)
+            for cell in request.cells
+            if is_foreign(cell)
         )
     )
-    if trials:
-        import harness.engine  # noqa: F401  # meanwhile
+    if not trials:
+        return list(requests), []
+    import harness.engine  # noqa: F401  # meanwhile
+
     lost: dict[str, str] = {}
-    for number, kind, content in pool.run(trials, timeout=min(timeout or TRIAL_SECONDS, TRIAL_SECONDS)):
+    for number, kind, content in pool.run(trials):
         if kind == "outcome" and isinstance(content, Failed):
-            name = trials[number].cell
-            lost[name] = f"cell {name} cannot be loaded and built: {content.reason}"
-    left = [replace(r, cells=tuple(name for name in r.cells if name not in lost)) for r in requests]
+            cell = trials[number].cell
+            lost[cell] = f"cell {cell} cannot be loaded and built: {content.reason}"
+    left = [replace(r, cells=tuple(cell for cell in r.cells if cell not in lost)) for r in requests]
     return left, list(lost.values())
 
 
@@ -231,73 +257,131 @@ def _missing(results: Results, retry: bool) -> list[Job]:
 
 
 def _job(entry: Entry, gap: int | None, members: tuple[tuple[int, float], ...]) -> Job:
-    protocol, task = entry.protocol, entry.task
-    sampled = range(1, protocol.updates + 1, max(1, protocol.updates // 50))
-    gaps = [protocol.training_gap(task.id, task.min_gap, u) for u in sampled] if gap is None else [gap]
-    length = sum(len(task.batch("train", 0, g, 0, 1).inputs) for g in gaps) / len(gaps)
+    protocol = entry.protocol
     return Job(
         cell=entry.spec.reference,
         cell_version=entry.spec.file.version,
-        task=task.id,
+        task=entry.task.id,
         protocol=asdict(protocol),
         hidden_size=entry.hidden_size,
         gap=gap,
         members=members,
-        cost=length * protocol.updates * len(members),
+        cost=_length(entry.task, protocol, gap) * protocol.updates * len(members),
     )
+
+
+@cache
+def _length(task: Task, protocol: Protocol, gap: int | None) -> float:
+    """The mean number of steps of a sequence trained on."""
+    sampled = range(1, protocol.updates + 1, max(1, protocol.updates // 50))
+    gaps = [protocol.training_gap(task.id, task.min_gap, u) for u in sampled] if gap is None else [gap]
+    return sum(len(task.batch("train", 0, g, 0, 1).inputs) for g in gaps) / len(gaps)
+
+
+def _forecast(jobs: Sequence[Job], results: Results, device: str, workers: int) -> Forecast | None:
+    """How long the jobs will take."""
+    works = []
+    for job in jobs:
+        e, _ = results.of(job)
+        p = e.protocol
+        works.append(
+            Work(
+                cell=e.spec.id, name=e.spec.name, task=job.task, protocol=p.id, gap=job.gap,
+                hidden_size=job.hidden_size, parameters=e.cell_parameters, members=len(job.members),
+                updates=p.updates, length=_length(e.task, p, job.gap), farthest=job.gap or p.max_gap,
+            )
+        )  # fmt: skip
+    past = results.store.took(tasks=list({work.task for work in works}))
+    return forecast(works, past, device, workers)
+
+
+def _costs(jobs: Sequence[Job], ahead: Forecast | None, results: Results) -> dict[str, float]:
+    """What each run of a plan costs: its share of its job's seconds or steps; nothing, if no job makes it."""
+    costs = dict.fromkeys((key for entry in results.entries for key in entry.keys), 0.0)
+    for job, cost in zip(jobs, ahead.seconds if ahead else [job.cost for job in jobs], strict=True):
+        _, requests = results.of(job)
+        costs |= {request.key: cost / len(requests) for request in requests}
+    return costs
 
 
 def _execute(
     jobs: Sequence[Job],
     pool: Executor,
-    timeout: float | None,
     results: Results,
     report: Callable[[Event], None],
+    name: str,
+    costs: Mapping[str, float],
 ) -> None:
-    """Train populations; record the runs of each, or how the attempt at them failed."""
+    """Train populations and record them. What other drivers have of them is waited for at the end.
+
+    name, costs: of the plan that they are of
+    """
     store = results.store
-    owner = f"{socket.gethostname()}:{os.getpid()}:{int(time.time())}"
-    entries = {(e.spec.reference, e.task.id, e.protocol.id): e for e in results.entries}
-    several = len({e.protocol.id for e in results.entries}) > 1
-    attempts: dict[int, int] = {}
-    beaten: dict[int, float] = {}
-    try:
-        for number, kind, content in pool.run(jobs, timeout=timeout):
-            job = jobs[number]
-            entry = entries[job.cell, job.task, Protocol(**job.protocol).id]
-            requests = [r for r in entry.requests if r.gap == job.gap and (r.repetition, r.lr) in job.members]
-            parts = [entry.spec.id, entry.task.name, *([entry.protocol.id] if several else [])]
-            label = " · ".join([*parts, *([] if job.gap is None else [f"gap {job.gap}"])])
-            if kind == "begin":
-                attempts[number], beaten[number] = store.begin(requests, owner=owner), time.monotonic()
-                report(Event(number, len(jobs), label, "begin"))
-            elif kind == "note":
-                report(Event(number, len(jobs), label, "note", note=content))
-            elif kind == "progress":
-                report(Event(number, len(jobs), label, "progress", content))
-                if time.monotonic() - beaten[number] > BEAT_SECONDS:
-                    beaten[number] = time.monotonic()
-                    store.beat(attempts[number], content.update / content.updates)
+    wanted = {request.key for job in jobs for request in results.of(job)[1]}
+    before = 0
+    with Share(store, lambda job: results.of(job)[1]) as share:
+        store.plan(name, share.owner, costs)
+        try:
+            while jobs:
+                _train(jobs, pool, share, results, report, before)
+                before += len(jobs)
+
+                def waiting(job: Job, why: str, before: int = before) -> None:
+                    report(Event(before, before, results.label(job), "note", note=why))
+
+                jobs = divide(share.others(waiting), pool.size)
+        finally:
+            with suppress(UserError):  # it may be the store that failed
+                store.leave_plan(share.owner)
+    results.reused |= wanted - share.mine
+
+
+def _train(
+    jobs: Sequence[Job],
+    pool: Executor,
+    share: Share,
+    results: Results,
+    report: Callable[[Event], None],
+    before: int,
+) -> None:
+    """Train what of these populations can be claimed; record the runs of each, or how the attempt failed.
+
+    before: populations that there were before these
+    """
+    claims: dict[int, tuple[int, Job]] = {}
+
+    def claim(number: int) -> Job | None:
+        found = share.claim(jobs[number])
+        if found is None:
+            return None
+        claims[number] = found
+        return found[1]
+
+    store, whole = results.store, before + len(jobs)
+    for number, kind, content in pool.run(jobs, claim):
+        attempt, job = claims[number]
+        entry, label = results.of(job)[0], results.label(job)
+        if kind == "begin":
+            report(Event(before + number, whole, label, "begin"))
+        elif kind == "note":
+            report(Event(before + number, whole, label, "note", note=content))
+        elif kind == "progress":
+            share.progress[attempt] = content.update / content.updates
+            report(Event(before + number, whole, label, "progress", content))
+        else:
+            if isinstance(content, Failed) and content.output:
+                printed = f"printed at last:\n{content.output}"
+                report(Event(before + number, whole, label, "note", note=printed))
+            if isinstance(content, Failed) and content.outcome != "crashed":
+                reason = "\n".join(filter(None, [content.reason, content.output]))
+                store.end(attempt, content.outcome, reason)
+                results.unfinished.append(f"{label}: {content.outcome}: {content.reason}")
             else:
-                if isinstance(content, Failed) and content.output:
-                    report(
-                        Event(number, len(jobs), label, "note", note=f"printed at last:\n{content.output}")
-                    )
-                if isinstance(content, Failed) and content.outcome != "crashed":
-                    reason = "\n".join(filter(None, [content.reason, content.output]))
-                    store.end(attempts[number], content.outcome, reason)
-                    results.unfinished.append(f"{label}: {content.outcome}: {content.reason}")
-                else:
-                    made = _results(entry, job, requests, content)
-                    cards = [cell_card(entry.spec), task_card(entry.task)]
-                    protocol = (entry.protocol.id, entry.protocol.content())
-                    store.record(attempts[number], made, cards, protocol)
-                del attempts[number]  # only now: an interrupt before this line ends the attempt too
-                report(Event(number, len(jobs), label, "end"))
-    except KeyboardInterrupt:
-        for attempt in attempts.values():
-            store.end(attempt, "interrupted")
-        raise
+                made = _results(entry, job, share.requests(job), content)
+                cards = [cell_card(entry.spec), task_card(entry.task)]
+                store.record(attempt, made, cards, (entry.protocol.id, entry.protocol.content()))
+            share.progress.pop(attempt, None)
+            report(Event(before + number, whole, label, "end"))
 
 
 def _results(entry: Entry, job: Job, requests: Sequence[RunRequest], outcome: Outcome) -> list[RunResult]:

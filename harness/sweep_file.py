@@ -135,7 +135,7 @@ def sweep(
 
     asked = read(path)
     where = {**asked.where, "db": db} if db else asked.where
-    return run_all(asked.requests, **where, retry=retry, report=report)
+    return run_all(asked.requests, name=str(path), **where, retry=retry, report=report)
 
 
 _MUST = {

@@ -378,20 +378,11 @@ def test_a_cell_that_cannot_be_built_is_refused_naming_its_line(run, here, tmp_p
 def test_events_tell_the_story(run, tmp_path):
     seen: list[Event] = []
     run(plugin_cells.write(tmp_path, "branch"), updates=1, repetitions=1, report=seen.append)
-    assert [e.kind for e in seen] == ["begin", "note", "progress", "end"] * 2
-    assert [(e.number, e.populations) for e in seen] == [(0, 2)] * 4 + [(1, 2)] * 4
-    assert {e.label for e in seen} == {"branch · gap-copy · gap 3", "branch · gap-copy · gap 2"}
+    assert [e.kind for e in seen] == ["plan", *["begin", "note", "progress", "end"] * 2]
+    assert [(e.number, e.populations) for e in seen] == [(0, 2)] * 5 + [(1, 2)] * 4
+    assert {e.label for e in seen[1:]} == {"branch · gap-copy · gap 3", "branch · gap-copy · gap 2"}
     assert all(e.progress.update == 1 for e in seen if e.kind == "progress")
     assert all("data-dependent" in e.note for e in seen if e.kind == "note")
-
-
-def test_an_attempt_beats_while_it_trains(run, monkeypatch):
-    beats = []
-    monkeypatch.setattr("harness.runner.BEAT_SECONDS", -1.0)
-    beat = Store.beat
-    monkeypatch.setattr(Store, "beat", lambda *a: beats.append(a[2]) or beat(*a))
-    run(repetitions=1, gaps=[2])
-    assert beats == [1.0]
 
 
 def test_results_are_frames_charts_and_plain_rows(run):
@@ -422,9 +413,8 @@ def test_engine_memory_and_device_reach_the_workers(run, here):
         engine="reference", memory=123, device="cpu", timeout=9.5, executor="ray", address="there:1",
         repetitions=1,
     )  # fmt: skip
-    assert here.given == ("ray", "reference", 123, "there:1")
+    assert here.given == ("ray", "reference", 123, 9.5, "there:1")
     assert here.devices == ["cpu"]
-    assert here.timeout == 9.5
 
 
 def test_no_more_workers_are_wanted_than_there_are_members(run, here):

@@ -11,6 +11,7 @@ from harness.errors import UserError, unknown
 COMMANDS = {
     "run": "Train and score cells on tasks.",
     "sweep": "Train and score what a file asks for.",
+    "status": "Print what trains, what failed, and what is left.",
     "cells": "List the cells.",
     "tasks": "List the tasks.",
     "new": "Begin a cell or a task.",

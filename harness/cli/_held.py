@@ -20,8 +20,8 @@ def opened(db: str | None) -> tuple["Store", "pd.DataFrame"]:
     held = store.entries()
     if held.empty:
         raise UserError(
-            f"{store.database.name} holds no results yet: "
-            "`harness run --cell gru --task gap-copy` makes the first"
+            f"{store.database.name} holds no results yet: `harness run --cell gru --task gap-copy` makes "
+            "some, `harness db import reference` loads published ones"
         )
     return store, held
 

@@ -1,15 +1,18 @@
 """`harness dashboard`."""
 
+import importlib
 import os
 import socket
 import sys
+import threading
+from contextlib import suppress
 
 import click
 
 from harness.cli._options import db_option
 from harness.colours import colour
 from harness.errors import UserError
-from harness.registry import ROOT
+from harness.registry import ROOT, find_task, suite
 
 
 @click.command("dashboard")
@@ -34,6 +37,7 @@ def command(port: int | None, db: str | None, no_browser: bool) -> None:
         os.environ["HARNESS_DB"] = db
     if port is not None and _taken(port):
         raise UserError(f"port {port} is taken: give another with --port")
+    threading.Thread(target=_import_ahead, daemon=True).start()
     from streamlit.web import cli as streamlit
 
     sys.path.insert(0, str(ROOT))  # our `dashboard`, whatever the current folder calls so
@@ -48,6 +52,14 @@ def command(port: int | None, db: str | None, no_browser: bool) -> None:
     } | ({} if port is None else {"server.port": port})
     flags = [f"--{name}={str(value).lower()}" for name, value in options.items()]
     streamlit.main(["run", str(ROOT / "dashboard" / "app.py"), *flags], standalone_mode=False)
+
+
+def _import_ahead() -> None:
+    """Import what the pages need while the server starts, so that the first visitor does not wait for it."""
+    for name in ("scipy.special", "harness.board", "harness.charts"):
+        importlib.import_module(name)
+    with suppress(UserError):  # a page says so, where it is met
+        list(map(find_task, suite()))
 
 
 def _taken(port: int) -> bool:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,8 @@ import sqlalchemy as sa
 
 from harness.store.records import Card, RunResult, canonical, digest
 from harness.store.schema import ASKED, CAME_OUT, cards, live, points, protocols, provenances, runs, scores
+
+_NUMBERS = "numbers of rows"
 
 
 def insert(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> int:
@@ -24,15 +25,15 @@ def record_run(
     cell: Card,
     task: Card,
     protocol: Mapping[str, Any],
-    created: float | None = None,
-) -> None:
-    """Insert a run with its scores and learning curve, unless there is one of its key.
+    created: float,
+) -> bool:
+    """Insert a run with its scores and learning curve, unless there is one of its key; whether there is not.
 
-    created: when it was recorded first, now if None
+    created: when it was recorded first
     """
     request = result.request
     if connection.scalar(sa.select(runs.c.id).where(runs.c.key == request.key, live)) is not None:
-        return
+        return False
     content = {"protocol": request.protocol, "content": dict(protocol)}
     row = {
         "key": request.key,
@@ -41,10 +42,11 @@ def record_run(
         "task_id": _card(connection, task),
         "protocol_id": _number(connection, protocols, content, "protocol"),
         "provenance_id": _provenance(connection, result.provenance),
-        "created": time.time() if created is None else created,
+        "created": created,
     }
     row |= {name: getattr(request, name) for name in ASKED}
     row |= {name: getattr(result, name) for name in CAME_OUT}
+    row["reason"] = None if result.reason is None else storable(result.reason)
     run = insert(connection, runs, row)
     if result.scores:
         connection.execute(scores.insert(), [{"run_id": run, **score._asdict()} for score in result.scores])
@@ -52,6 +54,12 @@ def record_run(
         curve = [(p.update, _known(p.loss), _known(p.accuracy)) for p in result.curve]
         columns = ("run_id", "update", "loss", "accuracy")
         connection.execute(points.insert(), [dict(zip(columns, (run, *p), strict=True)) for p in curve])
+    return True
+
+
+def storable(text: str) -> str:
+    """What somebody's code said, without what no database takes: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", "�").encode(errors="replace").decode()
 
 
 def _card(connection: sa.Connection, card: Card) -> int:
@@ -67,9 +75,13 @@ def _provenance(connection: sa.Connection, provenance: Mapping[str, Any]) -> int
 
 def _number(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any], *unique: str) -> int:
     """The number of the row that is equal in these columns, which is inserted where there is none."""
-    query = sa.select(table.c.id).where(*(table.c[name] == row[name] for name in unique))
-    found = connection.scalar(query)
-    return insert(connection, table, row) if found is None else int(found)
+    known = connection.info.setdefault(_NUMBERS, {})  # as long as the connection, and so the transaction
+    key = (table.name, *(row[name] for name in unique))
+    if key not in known:
+        query = sa.select(table.c.id).where(*(table.c[name] == row[name] for name in unique))
+        found = connection.scalar(query)
+        known[key] = insert(connection, table, row) if found is None else int(found)
+    return int(known[key])
 
 
 def _known(value: float | None) -> float | None:

@@ -14,7 +14,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration."""
 
 metadata = sa.MetaData(
@@ -82,6 +82,26 @@ attempt_runs = sa.Table(
     metadata,
     Column("key", String(64), primary_key=True),
     Column("attempt_id", ForeignKey(attempts.c.id), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+plans = sa.Table(
+    "plans",
+    metadata,
+    _id(),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("started", Double, nullable=False),
+    Column("ended", Double),
+)
+
+plan_runs = sa.Table(
+    "plan_runs",
+    metadata,
+    Column("plan_id", ForeignKey(plans.c.id), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("cost", Double, nullable=False),
     sqlite_with_rowid=False,
 )
 

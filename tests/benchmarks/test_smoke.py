@@ -1,5 +1,6 @@
 """Every benchmark runs, and what it prints holds together. No time is asserted."""
 
+import csv
 import json
 import os
 import subprocess
@@ -128,3 +129,28 @@ def test_board():
         assert row["scores"] == pytest.approx(300_000, rel=0.2)
         assert 0 < row["cells"] <= 8
         assert row["seconds"] > 0
+        assert row["page"] is None or row["page"] >= row["page_again"] > 0
+
+
+@pytest.mark.slow
+def test_calibrate(tmp_path):
+    path = tmp_path / "calibration.csv"
+    tiny = ["--task", "gap-copy", "--task", "nl-birthplace", "--updates", "2", "--gaps", "48,64,512"]
+    tiny += ["--cell", "rnn", "--csv", str(path)]
+
+    def measured():
+        with path.open(newline="") as lines:
+            return sorted((r["task"], int(r["gap"]), int(r["repetition"])) for r in csv.DictReader(lines))
+
+    rows = run("calibrate.py", *tiny)
+    assert [row["task"] for row in rows] == ["gap-copy@1", "nl-birthplace@1"]
+    assert all(-0.1 < row["low"]["rnn"] == row["high"]["rnn"] < 0.1 for row in rows)
+    # Two updates teach nothing: once a gap is at chance, the larger ones are not trained for.
+    whole = [(task, 48, repetition) for task in ("gap-copy@1", "nl-birthplace@1") for repetition in (0, 1)]
+    assert measured() == whole
+    path.write_text(path.read_text()[:-20])  # ended while it was writing
+    some = run("calibrate.py", *tiny, "--summary")
+    assert any(row["low"]["rnn"] < row["high"]["rnn"] for row in some)
+    assert len(measured()) == 3
+    run("calibrate.py", *tiny)
+    assert measured() == whole

@@ -25,7 +25,9 @@ def test_a_file_that_is_no_store_is_one_line(tmp_path):
     path.write_text("this is no database, " * 100)
     done = run("--db", str(path))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"harness: {path} is not a store: file is not a database\n"
+    assert (
+        done.stderr == f"harness: {path} is not a store: file is not a database; give another one with --db\n"
+    )
 
 
 @pytest.mark.parametrize("module", ["harness.cli.curves", "harness.cli.dashboard", "harness.stats"])

@@ -22,6 +22,7 @@ from harness.cli import main
 from harness.cli._training import Bars
 from harness.engine import Progress
 from harness.executors import Failed
+from harness.forecast import Forecast
 from harness.registry import ROOT, cell_files, find_task, suite
 from harness.runner import Event
 from harness.store import Store
@@ -304,17 +305,37 @@ def test_the_store_is_where_the_environment_says(cli, tmp_path, monkeypatch):
     assert len(Store.open(str(tmp_path / "elsewhere.db")).runs()) == 4
 
 
+@pytest.mark.parametrize(
+    ("forecast", "said"),
+    [
+        (Forecast((5.0, 4.0), 2), ""),  # not worth a word
+        (Forecast((700.0, 20.0), 2), "about 12 min: 2 populations on 2 workers\n"),
+        (None, "2 populations, nothing of the kind has trained on this device yet\n"),
+    ],
+)
+def test_how_long_it_will_take_is_said_before(forecast, said):
+    screen = io.StringIO()
+    with Bars(Console(file=screen, width=120)) as bars:
+        bars.report(Event(0, 2, "all", "plan", forecast=forecast))
+    assert screen.getvalue() == said
+
+
 def test_the_bars_show_updates_loss_and_accuracy():
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120)
     with Bars(console) as bars:
+        bars.report(Event(0, 2, "all", "plan", forecast=Forecast((90.0, 30.0), 1)))
+        assert "about 2 min: 2 populations on 1 worker\n" in screen.getvalue().replace("\r", "")
         bars.report(Event(0, 2, "gru · gap-copy · gap 4", "begin"))
         bars.report(Event(0, 2, "gru · gap-copy · gap 4", "progress", Progress(7, 20, 3, 4, None, None)))
         bars.report(Event(0, 2, "gru · gap-copy · gap 4", "progress", Progress(14, 20, 3, 4, 0.25, 0.75)))
         bars.report(Event(0, 2, "gru · gap-copy · gap 4", "note", note="goes [on] slowly"))
         bars.progress.refresh()
         shown = screen.getvalue()
+        (whole,) = (task for task in bars.progress.tasks if task.description == "all")
+        assert whole.percentage == pytest.approx(100 * 0.75 * 14 / 20)  # by what each will take
         bars.report(Event(0, 2, "gru · gap-copy · gap 4", "end"))
+        assert whole.percentage == pytest.approx(75)
         assert not bars.bars
     assert "loss 0.250  accuracy 0.750  3/4 training" in shown
     assert "14/20" in shown

@@ -80,6 +80,7 @@ def filled(tmp_path_factory):
     store = Store.open(str(folder / "results.db"))
     synthetic.fill(store)
     synthetic.fill_suite(store, {"gru": 5, "lstm": 2})
+    store.plan("folder/" * 9 + "a_very_long_name_of_a_sweep.toml", "elsewhere:1:1", {REQUEST.key: 1.0})
     return folder
 
 
@@ -256,9 +257,13 @@ class TestLife:
 
         runs = visit(browser, f"{server.url}/runs")
         runs.get_by_text("Nothing is being trained.").wait_for()
-        attempt = store.begin([REQUEST], owner=f"{socket.gethostname()}:{os.getpid()}:1")
+        owner = f"{socket.gethostname()}:{os.getpid()}:1"
+        store.plan("sweep.toml", owner, {REQUEST.key: 1.0})
+        runs.get_by_text("0 of 1 runs are done, 1 are left").wait_for()
+        attempt = store.claim([REQUEST], owner=owner).attempt
+        runs.get_by_text("0 of 1 runs are done, 1 train now").wait_for()
         runs.get_by_text("Running now: 1").wait_for()
-        store.beat(attempt, 0.5)  # a run that writes while pages read
+        store.beat({attempt: 0.5})  # a run that writes while pages read
         runs.get_by_text("50%").wait_for()
         store.end(attempt, "timed-out", "it took too long")
         runs.get_by_text("Nothing is being trained.").wait_for()

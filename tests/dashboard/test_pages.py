@@ -9,6 +9,8 @@ import socket
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
+from html import unescape
 
 import pandas as pd
 import pytest
@@ -16,7 +18,7 @@ import sqlalchemy as sa
 import synthetic
 from streamlit.testing.v1 import AppTest
 
-from dashboard import drawn, runs
+from dashboard import drawn
 from harness import board, exchange, stats
 from harness.errors import UserError
 from harness.protocol import PROTOCOLS, QUICK, QUICK_MIXED
@@ -198,7 +200,7 @@ class TestLeaderboard:
 
     def test_what_lacks_something_is_shown_with_its_command(self, suite_filled):
         app = visit("leaderboard")
-        completes, made = (code.value for code in app.code)
+        completes, made = map(unescape, re.findall(r"<pre class=commands>(.*?)</pre>", html(app), re.DOTALL))
         rows = board.read(suite_filled, "quick-mixed@1").rows.set_index("cell")
         for cell in ("lstm", "rnn", "clockwork"):
             assert f"# {cell} is {rows['status'][cell]}" in completes
@@ -299,15 +301,34 @@ class TestRuns:
         )
 
     def test_what_runs_is_shown_before_there_is_any_result(self, store):
-        number = store.begin([self.request()], owner=f"{socket.gethostname()}:{os.getpid()}:1")
-        store.beat(number, 0.37)
+        number = store.claim([self.request()], owner=f"{socket.gethostname()}:{os.getpid()}:1").attempt
+        store.beat({number: 0.37})
         app = visit("runs")
         assert app.subheader[0].value == "Running now: 1"
         assert "37%" in app.get("progress")[0].proto.text
         assert "gap 64" in app.get("progress")[0].proto.text
 
+    def test_what_is_left_of_a_sweep_is_shown_and_when_it_ends(self, store):
+        owner = f"{socket.gethostname()}:{os.getpid()}:1"
+        requests = [replace(self.request(), repetition=i) for i in range(4)]
+        store.plan("my_sweep.toml", owner, {request.key: 1.0 for request in requests})
+        app = visit("runs")
+        assert app.subheader[0].value == "my\\_sweep.toml"
+        (bar,) = app.get("progress")
+        assert bar.proto.text == "0 of 4 runs are done, 4 are left; when it ends is not known yet"
+        number = store.claim(requests[:2], owner=owner).attempt
+        store.beat({number: 0.5})
+        app = visit("runs")
+        bar, of_attempt = (bar.proto for bar in app.get("progress"))
+        assert bar.value == 0
+        assert bar.text.startswith("0 of 4 runs are done, 2 train now, 2 are left; about ")
+        assert "50%" in of_attempt.text
+        by = drawn.words(f"by process {socket.gethostname()}:{os.getpid()}")
+        assert [by in caption.value for caption in app.caption] == [True, True]
+
     def test_failures_are_shown_with_their_reasons(self, filled):
-        filled.end(filled.begin([self.request()], owner="there:1:1"), "out-of-memory", "20 GB are too much")
+        attempt = filled.claim([self.request()], owner="there:1:1").attempt
+        filled.end(attempt, "out-of-memory", "20 GB are too much")
         app = visit("runs")
         unfinished, finished, failed = (table.value for table in app.dataframe)
         assert unfinished[["cell", "outcome", "reason"]].values.tolist() == [
@@ -327,9 +348,8 @@ class TestMethods:
         assert app.dataframe[0].value["task"].tolist() == list(suite())
 
 
-@pytest.mark.parametrize("module", [drawn, runs])
-def test_examples_hold(module):
-    done = doctest.testmod(module)
+def test_examples_hold():
+    done = doctest.testmod(drawn)
     assert done.attempted
     assert not done.failed
 
@@ -403,7 +423,7 @@ class TestResults:
         path.write_text("this is no database, " * 100)
         monkeypatch.setenv("HARNESS_DB", str(path))
         (error,) = visit().error
-        assert error.value == f"{path} is not a store: file is not a database"
+        assert error.value == f"{path} is not a store: file is not a database; give another one with --db"
 
     def test_results_that_come_later_are_shown(self, store):
         app = visit()

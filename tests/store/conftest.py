@@ -1,14 +1,11 @@
 """Stores to test on, and runs to put into them."""
 
-import os
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from harness.store import Card, Point, RunRequest, RunResult, Score, Store
 
@@ -61,11 +58,14 @@ class Make:
         ]
 
     @classmethod
-    def record(cls, store: Store, *results: RunResult) -> None:
-        """What a runner does with a population."""
-        attempt = store.begin([result.request for result in results], owner=cls.owner)
+    def record(cls, store: Store, *results: RunResult, owner: str | None = None) -> None:
+        """What a runner does with a population, or with what is left of it."""
+        claim = store.claim([result.request for result in results], owner=owner or cls.owner)
+        if claim is None:
+            return
+        results = tuple(result for result in results if result.request.key in claim.keys)
         cards = [card for result in results for card in cls.cards(result.request)]
-        store.record(attempt, results, cards, (results[0].request.protocol, {"updates": 1000}))
+        store.record(claim.attempt, results, cards, (results[0].request.protocol, {"updates": 1000}))
 
 
 @pytest.fixture(scope="session")
@@ -74,26 +74,12 @@ def make() -> type[Make]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Where there is no store yet: a file, or a schema of its own in TEST_DB_URL."""
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where there is no store yet: a file, or a PostgreSQL schema of its own."""
     if request.param == "sqlite":
-        yield str(tmp_path / "results.db")
-        return
-    server = os.environ.get("TEST_DB_URL")
-    if not server:
-        if "postgresql" in os.environ.get("HARNESS_TEST_REQUIRE", "").split(","):
-            pytest.fail("PostgreSQL is required: give its URL in TEST_DB_URL")
-        pytest.skip("needs PostgreSQL: give its URL in TEST_DB_URL")
-    schema = f"test_{uuid.uuid4().hex}"
-    admin = sa.create_engine(sa.make_url(server).set(drivername="postgresql+psycopg"))
-    with admin.begin() as connection:
-        connection.execute(sa.schema.CreateSchema(schema))
-    yield (
-        sa.make_url(server).update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(False)
-    )
-    with admin.begin() as connection:
-        connection.execute(sa.schema.DropSchema(schema, cascade=True))
-    admin.dispose()
+        return str(tmp_path / "results.db")
+    place: str = request.getfixturevalue("postgres_url")
+    return place
 
 
 @pytest.fixture

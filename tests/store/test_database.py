@@ -1,7 +1,9 @@
 """Where stores are, and what is said when one cannot be used."""
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -96,7 +98,7 @@ def test_another_programs_database_is_left_alone(url):
 
 
 def test_a_folder_is_no_store(tmp_path):
-    with pytest.raises(UserError, match="cannot be used: unable to open database file"):
+    with pytest.raises(UserError, match=r"is a folder: name a file in it, as in .*/results\.db"):
         Store.open(str(tmp_path))
 
 
@@ -105,7 +107,8 @@ def test_a_store_that_is_read_only_can_be_read(tmp_path, make):
     make.record(Store.open(str(file)), make.result())
     store = Store.open(f"sqlite:///file:{file}?mode=ro&uri=true")
     assert len(store.runs()) == 1
-    for write in (lambda: store.retract(1, "why"), lambda: make.record(store, make.result())):
+    more = make.result(make.request(repetition=1))
+    for write in (lambda: store.retract(1, "why"), lambda: make.record(store, more)):
         with pytest.raises(UserError, match="is read-only: copy it to where you may write"):
             write()
 
@@ -114,13 +117,14 @@ def test_readers_do_not_wait_for_a_writer_and_other_writers_do_not_wait_for_ever
     monkeypatch.setattr(module, "BUSY_SECONDS", 0.05)
     store = Store.open(str(tmp_path / "results.db"))
     make.record(store, make.result())
+    store.claim([make.request(repetition=1)], owner=make.owner)
     with store.database.transaction(write=True) as connection:
         connection.exec_driver_sql("UPDATE attempts SET progress = 0.5")
         assert len(store.runs()) == 1
-        assert list(store.attempts()["progress"]) == [1.0]
+        assert list(store.attempts()["progress"]) == [1.0, 0.0]
         with pytest.raises(UserError, match="is locked by another process: try again when that has ended"):
-            store.beat(1, 0.7)
-    store.beat(1, 0.7)
+            store.beat({1: 0.7})
+    store.beat({1: 0.7})
 
 
 def test_who_only_reads_cannot_write(tmp_path, make):
@@ -137,23 +141,59 @@ def test_a_network_file_system_is_told(tmp_path):
         "overlay / overlay rw 0 0\nserver:/home /net nfs4 rw 0 0\n/dev/sda /net/local\\040disk ext4 rw 0 0\n"
     )
     for path, network in (
-        ("/home/results.db", False),
-        ("/net/ada/results.db", True),
-        ("/net/local disk/results.db", False),
-        ("/network/results.db", False),
+        ("/home/results.db", None),
+        ("/net/ada/results.db", "nfs4"),
+        ("/net/local disk/results.db", None),
+        ("/network/results.db", None),
     ):
-        assert module._on_network(Path(path), mounts) is network
-    assert not module._on_network(Path("/net/results.db"), tmp_path / "no such file")
+        assert module._network(Path(path), mounts) == network
+    assert module._network(Path("/net/results.db"), tmp_path / "no such file") is None
 
 
-@pytest.mark.parametrize(("network", "mode"), [(True, "delete"), (False, "wal")])
-def test_the_journal_suits_the_file_system(tmp_path, make, monkeypatch, network, mode):
-    monkeypatch.setattr(module, "_on_network", lambda path: network)
-    store = Store.open(str(tmp_path / "results.db"))
+def journal(file: Path) -> str:
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute("PRAGMA journal_mode").fetchone()[0]
+
+
+def test_the_journal_is_no_log_and_one_that_was_becomes_none(tmp_path, make):
+    file = tmp_path / "results.db"
+    store = Store.open(str(file))
     make.record(store, make.result())
-    with store.database.transaction() as connection:
-        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == mode
-        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    assert journal(file) == "delete"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    assert len(store.runs()) == 1
+    with closing(sqlite3.connect(file)) as other:
+        assert other.execute("SELECT count(*) FROM runs").fetchone() == (1,)
+        make.record(store, make.result(make.request(repetition=1)))
+        assert journal(file) == "wal"  # it is not alone with it
+    assert len(store.runs()) == 2
+    make.record(store, make.result(make.request(repetition=2)))
+    assert journal(file) == "delete"
+    assert len(store.runs()) == 3
+    assert [file.name for file in tmp_path.iterdir()] == ["results.db"]
+
+
+def test_sqlite_keeps_what_is_committed_and_what_belongs_together(tmp_path):
+    store = Store.open(str(tmp_path / "results.db"))
+    for write in (False, True):
+        with store.database.transaction(write=write) as connection:
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 3
+            assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_what_is_read_at_once_is_one_state(store, make):
+    """Whatever is recorded meanwhile. (In SQLite that waits: here it is recorded by someone impatient.)"""
+    make.record(store, make.result())
+    hurried = Store.open(str(store.database.url.render_as_string(hide_password=False)), wait=0.05)
+
+    def read(connection):
+        first = connection.exec_driver_sql("SELECT count(*) FROM runs").scalar()
+        with suppress(UserError):
+            make.record(hurried, make.result(make.request(repetition=1)))
+        return first, connection.exec_driver_sql("SELECT count(*) FROM runs").scalar()
+
+    assert store.database.read(read) == (1, 1)
 
 
 def test_a_store_at_rest_is_one_file(tmp_path, make):

@@ -64,6 +64,9 @@ def test_an_upgraded_store_is_like_a_new_one_and_keeps_what_it_holds(dump, tmp_p
     assert list(store.learning([1])["update"]) == [100, 1000]
     assert list(store.attempts()["outcome"]) == ["finished", "finished", "timed-out"]
     assert store.card("cell", "gru").options == {"layers": 2}
+    if dump.stem >= "0002":
+        (plan,) = store.plans().plans.itertuples()
+        assert (plan.name, plan.runs, plan.done, plan.failed, plan.left) == ("sweep.toml", 5, 3, 1, 5.0)
 
 
 def test_upgrading_twice_is_upgrading_once(store, make):

@@ -123,9 +123,12 @@ def test_readers_choose(store, make):
 
 
 def test_recording_again_changes_nothing(store, make):
-    make.record(store, make.result())
+    request = make.request()
+    attempt = store.claim([request], owner=make.owner).attempt
+    cards, protocol = make.cards(request), ("quick@1", {})
+    store.record(attempt, [make.result()], cards, protocol)
     before = store.runs(), store.scores(), store.learning([1])
-    make.record(store, make.result(gap_auc=0.1, scores=[], curve=[]))
+    store.record(attempt, [make.result(gap_auc=0.1, scores=[], curve=[])], cards, protocol)
     for read, was in zip((store.runs(), store.scores(), store.learning([1])), before, strict=True):
         pd.testing.assert_frame_equal(read, was)
 
@@ -155,7 +158,7 @@ def test_a_recording_is_there_whole_or_not_at_all(store, make):
 
 def test_a_run_needs_its_cards_its_protocol_and_an_attempt(store, make):
     request = make.request()
-    attempt = store.begin([request], owner=make.owner)
+    attempt = store.claim([request], owner=make.owner).attempt
     cell, task = make.cards(request)
     with pytest.raises(ValueError, match="no card is given of 'gap-copy@1'"):
         store.record(attempt, [make.result(request)], [cell], ("quick@1", {}))

@@ -52,12 +52,13 @@ def record(
                 failed = (gap, lr, repetition) in diverged
                 at = scored if gap is None else (gap,)
                 results.append(_result(request, at, protocol, reach, chance, queries, failed))
-        attempt = store.begin([result.request for result in results], owner="here:1:1")
+        claim = store.claim([result.request for result in results], owner="here:1:1")
         cards = [
             Card("cell", cell, version, name, f"{name}: a cell.", source, {}),
             Card("task", task, "1", task.partition("@")[0], "A task.", "class Task: ...\n", {}),
         ]
-        store.record(attempt, results, cards, (protocol.id, protocol.content()))
+        if claim:
+            store.record(claim.attempt, results, cards, (protocol.id, protocol.content()))
 
 
 def _result(
