@@ -72,6 +72,7 @@ class Forecast(NamedTuple):
 def forecast(works: Sequence[Work], past: "pd.DataFrame", device: str, workers: int) -> Forecast | None:
     """How long these will take; None where nothing is known of this device.
 
+    device: its kind, `cpu` or `cuda`
     past: of `Store.took`; what another host or device took tells only how soon a task is solved
     """
     paces = _paces(past, works, device)
@@ -99,7 +100,7 @@ def _paces(past: "pd.DataFrame", works: Sequence[Work], device: str) -> dict[tup
     for row in past.itertuples():
         gap = None if math.isnan(row.gap) else int(row.gap)
         length = lengths.get((row.task, row.protocol.partition("[")[0] if gap is None else None, gap))
-        if (row.here, row.device) == (True, device) and length is not None:
+        if (row.here, str(row.device).partition(":")[0]) == (True, device) and length is not None:
             total = known.setdefault((row.cell, row.hidden_size), np.zeros(2))
             total += row.seconds, row.updates * (length + OVERHEAD)
     return {key: float(seconds / steps) for key, (seconds, steps) in known.items() if steps and seconds}

@@ -203,7 +203,8 @@ def run_all(
         jobs = _missing(results, retry)
         if jobs:
             jobs = divide(jobs, pool.size)
-            ahead = _forecast(jobs, results, pool.device, pool.size)
+            where = pool.device.partition(":")[0] if executor == "local" else "elsewhere"
+            ahead = _forecast(jobs, results, where, pool.size)
             report(Event(0, len(jobs), "all", "plan", forecast=ahead))
             _execute(jobs, pool, results, report, name or results.title(), _costs(jobs, ahead, results))
     return results

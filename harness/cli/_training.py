@@ -100,6 +100,7 @@ class Bars:
         elif event.kind == "note":
             self._say(f"{label}: {event.note}")
         elif event.kind == "begin":
+            self.costs += (0.0,) * (event.number + 1 - len(self.costs))  # what another driver has left
             self.bars[event.number] = self.progress.add_task(
                 label, total=None, note="", count="", start=False
             )

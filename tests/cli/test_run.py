@@ -342,6 +342,16 @@ def test_the_bars_show_updates_loss_and_accuracy():
     assert "gru · gap-copy · gap 4: goes [on] slowly" in shown
 
 
+def test_the_bars_take_what_another_driver_has_left():
+    screen = io.StringIO()
+    with Bars(Console(file=screen, force_terminal=True, width=120)) as bars:
+        bars.report(Event(0, 1, "all", "plan"))
+        bars.report(Event(1, 2, "gru · gap-copy · gap 4", "begin"))
+        bars.report(Event(1, 2, "gru · gap-copy · gap 4", "progress", Progress(7, 20, 3, 4, None, None)))
+        bars.report(Event(1, 2, "gru · gap-copy · gap 4", "end"))
+        assert not bars.bars
+
+
 # What follows is the command itself, with processes of its own.
 
 
