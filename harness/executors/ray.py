@@ -8,6 +8,7 @@ into a process of Ray's.
 import os
 import pickle
 import signal
+import socket
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from harness.executors.pool import Pool
 from harness.executors.process import TICK, Message, Worker, cores, receive
 
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+KNOCK_SECONDS = 10.0
+"""How long a cluster has to answer at its address."""
 _STORE = 128 << 20
 """Bytes of Ray's object store, where Ray is ours: what crosses is small."""
 
@@ -197,6 +200,13 @@ def _connect(address: str | None) -> None:
     """Have Ray: the one at an address, or a new one on this machine. Raises UserError where there is none."""
     import ray
 
+    what = f"--address {address}: there is no Ray cluster" if address else "Ray cannot be started here"
+    host, colon, port = (address or "").rpartition("//")[2].rpartition(":")
+    if colon and port.isdigit():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
+        except OSError as error:  # Ray itself would try for minutes
+            raise UserError(f"{what}: {error.strerror or error}") from error
     handler = signal.getsignal(signal.SIGTERM)
     try:
         if address:
@@ -205,7 +215,6 @@ def _connect(address: str | None) -> None:
             ours: dict[str, Any] = {"num_cpus": cores(), "object_store_memory": _STORE}
             ray.init(address="local", include_dashboard=False, **ours, **_QUIET)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        what = f"--address {address}: there is no Ray cluster" if address else "Ray cannot be started here"
         raise UserError(f"{what}: {_said(error)}") from error
     finally:
         if threading.current_thread() is threading.main_thread():

@@ -52,6 +52,8 @@ def main() -> None:
     try:
         import torch
 
+        import harness.engine  # noqa: F401  # its import takes seconds, which are none of a job's
+
         threads, settings = connection.recv()
         torch.set_num_threads(threads)
         while True:
