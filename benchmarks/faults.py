@@ -39,7 +39,7 @@ from postgres import Server, binaries
 from synthetic import made_up
 
 CELLS = ("rnn", "gru", "lstm")
-TASKS = ("gap-copy", "gap-latch", "gap-recall", "gap-flipflop")
+TASKS = ("gap-copy", "gap-latch", "gap-parity", "gap-flipflop")
 RULES = ("--gaps", "2,4", "--updates", "30", "--hidden-size", "8", "--lr", "0.003,0.01")
 KILLS = {
     "store": ("store", "{}"),
@@ -172,9 +172,10 @@ class Sweep:
 
     def start(self) -> subprocess.Popen[str]:
         """Give the command."""
-        self.driver = subprocess.Popen(
-            self.command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        with open(f"{self.db}.stderr", "a") as said:
+            self.driver = subprocess.Popen(
+                self.command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=said
+            )
         return self.driver
 
 
@@ -198,6 +199,8 @@ def kills(store: Store, count: int, moments: random.Random) -> dict[str, Any]:
         while sum(killed.values()) < count:
             mine = [key for key, owner in _living(store) if owner.split(":")[1] == str(driver.pid)]
             if driver.poll() is not None:  # done, or a population lost its worker: on with it, or with more
+                if driver.returncode not in (0, 1):
+                    raise click.ClickException(f"harness run ended with exit code {driver.returncode}")
                 if driver.returncode == 0:
                     sweep.repetitions += 1
                 driver = sweep.start()
@@ -206,7 +209,7 @@ def kills(store: Store, count: int, moments: random.Random) -> dict[str, Any]:
             else:
                 time.sleep(moments.uniform(0, 1))
                 workers = children(driver.pid)
-                kind = "drivers" if moments.random() < 0.3 or not workers else "workers"
+                kind = "drivers" if moments.random() < 0.2 or not workers else "workers"
                 try:
                     os.kill(driver.pid if kind == "drivers" else moments.choice(workers), signal.SIGKILL)
                 except ProcessLookupError:
