@@ -190,9 +190,9 @@ def children(process: int) -> list[int]:
     return found
 
 
-def kills(store: Store, count: int, moments: random.Random) -> dict[str, Any]:
+def kills(file: Path, count: int, moments: random.Random) -> dict[str, Any]:
     """Kill so many processes of a sweep, then let it finish."""
-    began, sweep = time.perf_counter(), Sweep(str(store.database.url.render_as_string(hide_password=False)))
+    store, sweep, began = Store.open(str(file)), Sweep(str(file)), time.perf_counter()
     killed: Counter[str] = Counter()
     with Watch(store) as watch:
         driver = sweep.start()
@@ -342,7 +342,7 @@ def main(count: int, runs: int, seed: int, as_json: bool) -> None:
     machine = _measure.machine()
     with tempfile.TemporaryDirectory() as folder, postgres() as server:
         if count:
-            swept = kills(Store.open(str(Path(folder, "sweep.db"))), count, random.Random(seed))
+            swept = kills(Path(folder, "sweep.db"), count, random.Random(seed))
             _measure.show("A sweep whose processes are killed", [swept], KILLS, machine, as_json)
         if runs:
             written = [writers(str(Path(folder, "written.db")), 8, runs)]
