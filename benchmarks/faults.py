@@ -39,7 +39,7 @@ from postgres import Server, binaries
 from synthetic import made_up
 
 CELLS = ("rnn", "gru", "lstm")
-TASKS = ("gap-copy", "gap-latch", "gap-recall", "gap-flipflop")
+TASKS = ("gap-copy", "gap-latch", "gap-parity", "gap-flipflop")
 RULES = ("--gaps", "2,4", "--updates", "30", "--hidden-size", "8", "--lr", "0.003,0.01")
 KILLS = {
     "store": ("store", "{}"),
@@ -172,9 +172,10 @@ class Sweep:
 
     def start(self) -> subprocess.Popen[str]:
         """Give the command."""
-        self.driver = subprocess.Popen(
-            self.command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        with open(f"{self.db}.stderr", "a") as said:
+            self.driver = subprocess.Popen(
+                self.command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=said
+            )
         return self.driver
 
 
@@ -189,15 +190,17 @@ def children(process: int) -> list[int]:
     return found
 
 
-def kills(store: Store, count: int, moments: random.Random) -> dict[str, Any]:
+def kills(file: Path, count: int, moments: random.Random) -> dict[str, Any]:
     """Kill so many processes of a sweep, then let it finish."""
-    began, sweep = time.perf_counter(), Sweep(str(store.database.url.render_as_string(hide_password=False)))
+    store, sweep, began = Store.open(str(file)), Sweep(str(file)), time.perf_counter()
     killed: Counter[str] = Counter()
     with Watch(store) as watch:
         driver = sweep.start()
         while sum(killed.values()) < count:
             mine = [key for key, owner in _living(store) if owner.split(":")[1] == str(driver.pid)]
             if driver.poll() is not None:  # done, or a population lost its worker: on with it, or with more
+                if driver.returncode not in (0, 1):
+                    raise click.ClickException(f"harness run ended with exit code {driver.returncode}")
                 if driver.returncode == 0:
                     sweep.repetitions += 1
                 driver = sweep.start()
@@ -206,7 +209,7 @@ def kills(store: Store, count: int, moments: random.Random) -> dict[str, Any]:
             else:
                 time.sleep(moments.uniform(0, 1))
                 workers = children(driver.pid)
-                kind = "drivers" if moments.random() < 0.3 or not workers else "workers"
+                kind = "drivers" if moments.random() < 0.2 or not workers else "workers"
                 try:
                     os.kill(driver.pid if kind == "drivers" else moments.choice(workers), signal.SIGKILL)
                 except ProcessLookupError:
@@ -339,7 +342,7 @@ def main(count: int, runs: int, seed: int, as_json: bool) -> None:
     machine = _measure.machine()
     with tempfile.TemporaryDirectory() as folder, postgres() as server:
         if count:
-            swept = kills(Store.open(str(Path(folder, "sweep.db"))), count, random.Random(seed))
+            swept = kills(Path(folder, "sweep.db"), count, random.Random(seed))
             _measure.show("A sweep whose processes are killed", [swept], KILLS, machine, as_json)
         if runs:
             written = [writers(str(Path(folder, "written.db")), 8, runs)]

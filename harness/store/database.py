@@ -316,14 +316,14 @@ def _network(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
     return kind if kind.startswith(remote) else None
 
 
-def _migrate(connection: sa.Connection) -> None:
+def _migrate(connection: sa.Connection, to: str = "head") -> None:
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
 
     script = ScriptDirectory(str(Path(__file__).parent / "migrations"))
     with EnvironmentContext(
-        Config(), script, fn=lambda revision, context: script._upgrade_revs("head", revision)
+        Config(), script, fn=lambda revision, context: script._upgrade_revs(to, revision)
     ) as environment:
         environment.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
         environment.run_migrations()
