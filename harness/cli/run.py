@@ -91,12 +91,14 @@ def command(cells: tuple[str, ...], tasks: tuple[str, ...], as_json: bool, **opt
                 "Interrupted. What is finished is kept; the same command continues.", soft_wrap=True
             )
             sys.exit(130)
+    from harness.cli._terminal import print_failures, references_of, show
+
     if as_json:
         for row in results.rows():
             click.echo(json.dumps(row))
+        print_failures(console, results.runs())
     else:
         from harness import stats
-        from harness.cli._terminal import references_of, show
 
         scores, runs = results.scores(), results.runs()
         if len(scores):
