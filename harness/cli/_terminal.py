@@ -48,7 +48,7 @@ def show(
             console.print(Text(" · ".join(place) + " division", style="bold"))
             console.print(plot(part, min(console.width, 100), ascii_only=console.options.ascii_only))
             _print_numbers(console, part, beside, references)
-            _print_failures(console, runs.merge(part[by].drop_duplicates(), on=by))
+            print_failures(console, runs.merge(part[by].drop_duplicates(), on=by))
             console.print()
 
 
@@ -209,7 +209,8 @@ def table(columns: Iterable[str], first: Iterable[str] = ("",)) -> Table:
     return made
 
 
-def _print_failures(console: Console, runs: "pd.DataFrame") -> None:
+def print_failures(console: Console, runs: "pd.DataFrame") -> None:
+    """A line for each run that failed, as far as they are few."""
     lines = failures(runs)
     if len(lines) > _SHOWN:
         lines[_SHOWN:] = [f"and {len(lines) - _SHOWN} more"]

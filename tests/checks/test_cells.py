@@ -113,46 +113,19 @@ def test_what_fits_the_engine_and_what_does_not_is_told_and_is_no_failure(tmp_pa
         ("raising", "raise RuntimeError", "RuntimeError: the step is out of order"),
         ("stateless", "raise KeyError", "KeyError: 'no state'"),
         ("unbuildable", "self.nothing.of", "AttributeError: 'Plugin' object has no attribute 'nothing'"),
+        ("one_way", "raise RuntimeError", "RuntimeError: there is no way back"),
         ("exiting", "sys.exit(3)", "SystemExit: 3"),
+        (
+            "ill_fitting",
+            "def step(self, x):",
+            "TypeError: Plugin.step() takes 2 positional arguments but 3 were given",
+        ),
     ],
 )
 def test_of_what_does_not_run_one_finding_says_why(tmp_path, name, text, message):
     (finding,) = check_cell(find_cell(plugin_cells.write(tmp_path, name)))
     assert (finding.check, finding.verdict) == ("runs", "failed")
     assert finding.case.endswith(f"{name}.py:{plugin_cells.line(name, text)}: {message}")
-
-
-def test_an_exception_on_the_way_back_is_told_with_its_line(tmp_path):
-    (tmp_path / "one_way.py").write_text(ONE_WAY)
-    (finding,) = check_cell(find_cell(str(tmp_path / "one_way.py")))
-    line = next(n for n, text in enumerate(ONE_WAY.splitlines(), 1) if "raise" in text)
-    assert finding.case == f"one_way.py:{line}: RuntimeError: no way back"
-
-
-ONE_WAY = """\
-import torch
-
-from harness import Cell
-
-
-class Way(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, h):
-        return h.clone()
-
-    @staticmethod
-    def backward(ctx, gradient):
-        raise RuntimeError("no way back")
-
-
-class OneWay(Cell):
-    def initial_state(self, batch_size, *, device, dtype):
-        return torch.zeros(batch_size, self.hidden_size, device=device, dtype=dtype)
-
-    def step(self, x, h):
-        h = Way.apply(h + x.mean(dim=1, keepdim=True))
-        return h, h
-"""
 
 
 def test_a_failure_that_a_cell_expects_is_one_with_its_reason():
