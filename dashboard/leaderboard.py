@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import choice, drawn, results
+from dashboard import choice, drawn, numbers, results
 from harness.board import Board
 from harness.charts import QUESTION
 from harness.stats import FEW, FULL, horizon_text, interval_name, rank_text
@@ -87,7 +87,6 @@ def _columns(board: Board, references: Collection[str]) -> dict[str, tuple[str, 
     """What each column means, and its text for a row, by heading."""
     terms = board.terms
     gaps, trained = terms.protocol.gaps, terms.protocol.max_gap
-    marks = ("", " <small>reference</small>")
     columns: dict[str, tuple[str, Any]] = {
         "rank": ("A range, where the data cannot tell cells apart", lambda row: rank_text(row)[0]),
         "tie": (
@@ -96,7 +95,10 @@ def _columns(board: Board, references: Collection[str]) -> dict[str, tuple[str, 
         ),
         "cell": (
             "Leads to its page",
-            lambda row: drawn.name(row.cell, protocol=terms.protocol.id) + marks[row.cell in references],
+            lambda row: (
+                drawn.name(row.cell, protocol=terms.protocol.id)
+                + "".join(_marks(row, board, row.cell in references))
+            ),
         ),
         "score": (
             "Mean gap-AUC over the tasks, from chance, 0, to perfect, 1; and how sure it is",
@@ -147,6 +149,18 @@ def _columns(board: Board, references: Collection[str]) -> dict[str, tuple[str, 
     }
 
 
+def _marks(row: Any, board: Board, reference: bool) -> Iterator[str]:
+    """What stands beside a cell's name."""
+    if reference:
+        yield drawn.mark("reference", "Beside the comparison")
+    if row.reported:
+        what = f"{row.reported:,} of {row.runs:,} runs came from a file and were not measured here"
+        yield drawn.mark("reported" if row.reported == row.runs else "partly reported", what)
+    if expected := board.expected.get(row.cell):
+        why = "; ".join(f"{check}: {reason}" for check, reason in expected.items())
+        yield drawn.mark("expected failure", f"Has to fail a check of cells: {why}")
+
+
 def _number(value: float, format: str) -> str:
     return f"{value:{format}}" if value == value else "–"
 
@@ -168,8 +182,11 @@ def _explain(board: Board, shown: int) -> None:
         + (f"; in brackets: {names}. " if names else ". ")
         + "Rank: a range where the data cannot tell cells apart, among all cells of the board. "
         f"With fewer than {FEW} repetitions there is no rank; \\*: provisional, with fewer than {FULL}."
+        + (" Reported: came from a file, not measured here." if board.rows["reported"].any() else "")
         + hidden
     )
+    for cell, checks in board.expected.items():
+        st.caption(numbers.excused(checks, f"{cell} is expected to fail"))
 
 
 def _download(board: Board, rows: pd.DataFrame, state: results.State) -> None:

@@ -413,9 +413,8 @@ def test_engine_memory_and_device_reach_the_workers(run, here):
         engine="reference", memory=123, device="cpu", timeout=9.5, executor="ray", address="there:1",
         repetitions=1,
     )  # fmt: skip
-    assert here.given == ("ray", "reference", 123, "there:1")
+    assert here.given == ("ray", "reference", 123, 9.5, "there:1")
     assert here.devices == ["cpu"]
-    assert here.timeout == 9.5
 
 
 def test_no_more_workers_are_wanted_than_there_are_members(run, here):

@@ -29,7 +29,9 @@ _MARGIN = 5
 """Columns of the labels beside a plot."""
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 """The bits of a braille letter's dots, by column and row."""
-_ASCII = str.maketrans({"≥": ">=", "·": "-", "–": "-", "┊": ":", "│": "|", "└": "+", "─": "-", "┬": "+"})
+_ASCII = str.maketrans(
+    {"≥": ">=", "·": "-", "–": "-", "┊": ":", "│": "|", "└": "+", "─": "-", "┬": "+", "†": "^"}
+)
 
 
 def show(
@@ -161,7 +163,8 @@ def _print_numbers(
     )
     took = table(["H", "params", "state", "lr", "reps", "runs", "failed", "seconds"])
     for entry in summary.itertuples():
-        shown = f"{entry.cell} (reference)" if entry.cell in references else entry.cell
+        marks = ["reference"] * (entry.cell in references) + ["reported"] * bool(entry.reported)
+        shown = f"{entry.cell} ({', '.join(marks)})" if marks else entry.cell
         name = [Text(part, style=colour(entry.cell)) for part in (letters[entry.cell], shown)]
         known = accuracy.loc[(entry.cell, entry.hidden_size)].dropna()
         values = [f"{known[gap]:.2f}" if gap in known else "–" for gap in gaps.index]

@@ -114,11 +114,18 @@ class OnRay(Pool[Seat]):
     """Workers of a request on a Ray cluster, as many as it has CPUs or GPUs when we come.
 
     memory: bytes that all on one machine may keep for the backward pass, chosen as by Local if None
+    timeout: seconds that a population may take
     address: the cluster's; None: `RAY_ADDRESS`, else a Ray on this machine, which is shut down at the end
     """
 
-    def __init__(self, engine: str, memory: int | None = None, address: str | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        engine: str,
+        memory: int | None = None,
+        timeout: float | None = None,
+        address: str | None = None,
+    ) -> None:
+        super().__init__(timeout)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # says so at length otherwise
         try:
@@ -127,7 +134,7 @@ class OnRay(Pool[Seat]):
             raise UserError("--executor ray needs Ray: pip install 'recurrent-harness[ray]'") from None
         self.engine, self.memory = engine, memory
         self.address = address or os.environ.get("RAY_ADDRESS")
-        self.device, self.places = "", 1
+        self.places = 1
         self.unborn = 0
         """How many workers were lost before they had begun."""
         self._ours = not ray.is_initialized()

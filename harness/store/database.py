@@ -258,9 +258,13 @@ class Database:
 
     def upgrade(self) -> None:
         """Bring it to the newest revision, from nothing if need be. Raises UserError if it is newer."""
+        self.create(self.migrate)
+
+    def create(self, work: Callable[[sa.Connection], None]) -> None:
+        """As `write`, where there may be no database yet."""
         if self.path and not (folder := self.path.absolute().parent).is_dir():
             raise UserError(f"there is no folder {folder} to put the store {self.path.name} in")
-        self.write(self.migrate)
+        self.write(work)
 
     def migrate(self, connection: sa.Connection) -> None:
         """As `upgrade`, within a transaction."""

@@ -254,6 +254,31 @@ class TestCell:
         assert "A reference" in visit("cell").caption[0].value
         assert cells_of(html(visit("leaderboard")))[1][2].endswith("reservoir reference")
 
+    def test_what_was_not_measured_here_is_called_reported(self, store, tmp_path, monkeypatch):
+        synthetic.record(store, "gru", protocol=QUICK_MIXED, repetitions=range(3))
+        other = Store.open(str(tmp_path / "other.db"))
+        synthetic.record(other, "gru", protocol=QUICK_MIXED, repetitions=(0,))
+        synthetic.record(other, "rnn", protocol=QUICK_MIXED)
+        other.add(list(store.everything()))
+        monkeypatch.setenv("HARNESS_DB", str(other.database.path))
+        assert {m.label: m.value for m in visit("cell", cell="gru").metric}["Reported runs"] == "4"
+        assert "Reported runs" not in [m.label for m in visit("cell", cell="rnn").metric]
+        app = visit("leaderboard")
+        shown = {row[2].split("&nbsp;")[1] for row in cells_of(html(app).partition("Task by task")[0])[1:3]}
+        assert shown == {"gru partly reported", "rnn"}
+        assert "4 of 6 runs came from a file" in html(app)
+        assert "Reported: came from a file" in app.caption[0].value
+
+    def test_what_it_has_to_fail_is_named_with_its_reason(self, store):
+        source = 'class Cell:\n    expected_failures = {"gradient": "it is <frozen>"}\n'
+        synthetic.record(store, "ice", protocol=QUICK_MIXED, source=source)
+        said = "Expected to fail, of the checks of cells: **gradient**, it is \\<frozen\\>"
+        assert said in [info.value for info in visit("cell").info]
+        app = visit("leaderboard")
+        assert cells_of(html(app))[1][2].endswith("ice expected failure")
+        assert 'title="Has to fail a check of cells: gradient: it is &lt;frozen&gt;"' in html(app)
+        assert any(c.value.startswith("ice is expected to fail: **gradient**") for c in app.caption)
+
     def test_failed_runs_have_no_learning_curve(self, store):
         every = [(64, lr, repetition) for lr in QUICK.lr for repetition in (0, 1)]
         synthetic.record(store, "gru", protocol=QUICK, only=[64], diverged=every)
@@ -277,6 +302,12 @@ class TestTask:
                 assert marked.replace(" ", "") == words.replace(" ", "")
             assert re.findall(r"class=answer.*?>(.*?)<", sample) == [s.answer for s in spans if s.answer]
         assert [cells for cells, _ in charts(app)] == [["gru"]]
+
+    def test_what_it_has_to_fail_is_named_with_its_reason(self, filled):
+        (check, why), *_ = find_task("nl-passkey").expected_failures.items()
+        (info,) = visit("task", task="nl-passkey@1").info[:1]
+        assert info.value.startswith("Expected to fail, of the checks of tasks: ")
+        assert f"**{check}**, {drawn.words(why)}" in info.value
 
     def test_a_gap_out_of_reach_becomes_the_smallest(self, filled):
         assert visit("task", task="nl-birthplace@1", gap="3").number_input(key="gap").value == 12

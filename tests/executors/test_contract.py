@@ -7,7 +7,7 @@ import plugin_cells
 import pytest
 
 from harness.errors import UserError
-from harness.executors import Done, Executor, Failed, Trial, find_executor
+from harness.executors import Done, Failed, Trial, find_executor
 from harness.executors.process import OUTPUT
 
 
@@ -22,7 +22,7 @@ def ray(request):
 
 
 @pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.slow)])
-def executor(request) -> Executor:
+def executor(request):
     """One of each kind, started with one worker."""
     if request.param == "ray":
         request.getfixturevalue("ray")
@@ -42,7 +42,8 @@ def test_jobs_of_every_fate_one_after_another(executor, job, capfd):
         "printing", "raising", "rnn", "vanishing", "exiting", "segfaulting", "flooding", "forking", "hanging",
         "gru",
     ]  # fmt: skip
-    messages = list(executor.run([job(name) for name in names], timeout=6))
+    executor.timeout = 6
+    messages = list(executor.run([job(name) for name in names]))
     assert executor.size == 1
     assert [number for number, kind, _ in messages if kind == "begin"] == list(range(len(names)))
     found = {names[number]: outcome for number, outcome in outcomes(messages).items()}
@@ -78,7 +79,8 @@ def test_jobs_of_every_fate_one_after_another(executor, job, capfd):
 def test_a_cell_is_built_where_it_does_no_harm(executor, tmp_path):
     names = ["hanging_when_built", "unbuildable", "rnn", "exiting_when_loaded"]
     paths = [plugin_cells.write(tmp_path, n) if n in plugin_cells._BODIES else n for n in names]
-    found = outcomes(executor.run([Trial(path, None, 8_000) for path in paths], timeout=2))
+    executor.timeout = 2
+    found = outcomes(executor.run([Trial(path, None, 8_000) for path in paths]))
     assert [found[0].outcome, found[0].reason] == ["timed-out", "it was not done within 2 s"]
     assert found[1] == found[2] == Done([], {})
     assert [found[3].outcome, found[3].reason] == ["killed", "the worker exited with code 4"]
