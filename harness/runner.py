@@ -290,6 +290,7 @@ def _forecast(jobs: Sequence[Job], results: Results, device: str, workers: int) 
                 cell=e.spec.id, name=e.spec.name, task=job.task, protocol=p.id, gap=job.gap,
                 hidden_size=job.hidden_size, parameters=e.cell_parameters, members=len(job.members),
                 updates=p.updates, length=_length(e.task, p, job.gap), farthest=job.gap or p.max_gap,
+                words=e.task.inputs.size,
             )
         )  # fmt: skip
     past = results.store.took(tasks=list({work.task for work in works}))
