@@ -6,7 +6,7 @@ results are more lines and change no other. Counts are exact; learning curves ha
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -26,12 +26,14 @@ REFERENCE = Path(__file__).parent / "reference.jsonl"
 _SHORT = 12
 
 
-def write(store: Store) -> Iterator[str]:
-    """The store as lines of text."""
+def write(store: Store, cells: Container[str] | None = None) -> Iterator[str]:
+    """The store as lines of text; of these cells only, by their ids, where they are given."""
     head: dict[str, dict[str, Any]] = {}
     runs = []
     for record in store.everything():
         result, request = record.result, record.result.request
+        if cells is not None and request.cell not in cells:
+            continue
         provenance = {"provenance": digest(canonical(result.provenance))[:_SHORT]}
         head.setdefault(_line(provenance), {**provenance, "content": dict(result.provenance)})
         head.setdefault(
@@ -226,8 +228,11 @@ def _queries(task: str, gap: int) -> int:
     return len(_task(task).batch("test", 0, gap, 0, 1).queries)
 
 
-def export(store: Store, path: Path) -> int:
-    """Write a store's runs into a file; how many lines. Raises OSError where that cannot be."""
-    lines = list(write(store))
+def export(store: Store, path: Path, cells: Container[str] | None = None) -> tuple[int, int]:
+    """Write a store's runs, or those of these cells, into a file; how many runs and lines.
+
+    Raises OSError where that cannot be.
+    """
+    lines = list(write(store, cells))
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
-    return len(lines)
+    return sum(line.startswith('{"run"') for line in lines), len(lines)

@@ -83,6 +83,8 @@ def test_it_can_be_followed(tmp_path):
     assert {"my-cell", "torch-gru", "gru"} <= {
         line.split()[0] for line in told["harness cells"].splitlines()[1:]
     }
+    assert "as reported" in told["harness db import my_cell.jsonl --db received.db"]
+    assert "my-cell (reported)" in told["harness curves --db received.db"]
     assert "gap-mine@1, gap 8" in told["harness show gap-mine --gap 8"]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli._held import chosen, opened
 from harness.cli._options import db_option
 from harness.errors import UserError
 from harness.store import Store
@@ -79,24 +80,28 @@ def retract(run: int, reason: str, db: str | None) -> None:
 
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--cell", "cells", multiple=True, help="A cell's id. Repeatable; all if left out.")
 @db_option
-def export(file: Path, db: str | None) -> None:
+def export(file: Path, cells: tuple[str, ...], db: str | None) -> None:
     """Write the results into a file of JSON Lines, in a fixed order: fit for review, and for `import`.
 
     Runs with their counts and learning curves, and what they refer to: cards, protocols, provenances. Runs
     that are retracted, and attempts that failed, stay behind.
 
     \b
-    Example: harness db export results.jsonl
+    Examples:
+      harness db export results.jsonl
+      harness db export --cell my-cell my_cell.jsonl
     """
     from harness.exchange import export
 
     store = Store.open(db, create=False)
+    meant = chosen("cell", cells, opened(db)[1]["cell"]) if cells else None
     try:
-        lines = export(store, file)
+        runs, lines = export(store, file, meant)
     except OSError as error:
         raise UserError(f"{file} cannot be written: {error.strerror}") from None
-    click.echo(f"{store.counts()['runs']:,} runs of {store.database.name} are in {file}, {lines:,} lines")
+    click.echo(f"{runs:,} runs of {store.database.name} are in {file}, {lines:,} lines")
 
 
 @command.command("import")

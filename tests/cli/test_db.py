@@ -99,6 +99,17 @@ def test_copy(db, tmp_path):
     assert not (tmp_path / "third.db").exists()
 
 
+def test_a_cell_by_itself_is_exported(tmp_path):
+    one, other, file = (str(tmp_path / name) for name in ("one.db", "other.db", "results.jsonl"))
+    for cell in ("gru", "lstm[layers=2]", "lstm"):
+        synthetic.record(Store.open(one), cell)
+    assert invoke("export", file, "--cell", "lstm", "--db", one).startswith(f"24 runs of {one} are in {file}")
+    invoke("import", file, "--db", other)
+    assert set(Store.open(other).runs()["cell"]) == {"lstm"}
+    with pytest.raises(UserError, match="unknown cell in the store 'lstn': did you mean lstm"):
+        invoke("export", file, "--cell", "lstn", "--db", one)
+
+
 def test_a_file_that_is_refused_makes_no_store(tmp_path):
     (tmp_path / "results.jsonl").write_text("[]\n")
     with pytest.raises(UserError, match=r"results\.jsonl, line 1: "):
