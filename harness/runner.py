@@ -290,6 +290,7 @@ def _forecast(jobs: Sequence[Job], results: Results, device: str, workers: int) 
                 cell=e.spec.id, name=e.spec.name, task=job.task, protocol=p.id, gap=job.gap,
                 hidden_size=job.hidden_size, parameters=e.cell_parameters, members=len(job.members),
                 updates=p.updates, length=_length(e.task, p, job.gap), farthest=job.gap or p.max_gap,
+                words=e.task.inputs.size,
             )
         )  # fmt: skip
     past = results.store.took(tasks=list({work.task for work in works}))
@@ -439,7 +440,7 @@ def cell_card(spec: CellSpec) -> Card:
     """What a page shows of the cell."""
     options = {**spec.options, **({"layers": spec.layers} if spec.layers != 1 else {})}
     doc = inspect.getdoc(inspect.getmodule(spec.cls)) or inspect.getdoc(spec.cls) or ""
-    return Card("cell", spec.id, spec.file.version, spec.name, doc, spec.file.whole, options)
+    return Card("cell", spec.id, spec.file.version, spec.name, doc, spec.file.recorded, options)
 
 
 def task_card(task: Task) -> Card:

@@ -54,11 +54,8 @@ def postgres_server(require_postgres):
     server.remove()
 
 
-@pytest.fixture
-def postgres_url(request):
-    """The URL of a PostgreSQL schema of the test's own: on TEST_DB_URL, else on this session's server."""
-    given = os.environ.get("TEST_DB_URL")
-    server = given or request.getfixturevalue("postgres_server").url
+def _schema(request):
+    server = os.environ.get("TEST_DB_URL") or request.getfixturevalue("postgres_server").url
     schema = f"test_{uuid.uuid4().hex}"
     admin = sa.create_engine(sa.make_url(server).set(drivername="postgresql+psycopg"))
     with admin.begin() as connection:
@@ -69,3 +66,15 @@ def postgres_url(request):
     with admin.begin() as connection:
         connection.execute(sa.schema.DropSchema(schema, cascade=True))
     admin.dispose()
+
+
+@pytest.fixture
+def postgres_url(request):
+    """The URL of a PostgreSQL schema of the test's own: on TEST_DB_URL, else on this session's server."""
+    yield from _schema(request)
+
+
+@pytest.fixture
+def other_postgres_url(request):
+    """As postgres_url, but another."""
+    yield from _schema(request)

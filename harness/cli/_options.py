@@ -7,8 +7,26 @@ import click
 
 from harness.errors import UserError
 
+
+def warn_of_network(context: click.Context, option: click.Parameter, db: str | None) -> str | None:
+    """Say where a store's file is on a network file system."""
+    from harness.store.database import Database
+
+    database = Database(db)
+    if kind := database.network:
+        click.echo(
+            f"harness: warning: {database.name} is on a network file system ({kind}), where processes "
+            "may not see each other's locks: keep it on a local disk, or give PostgreSQL's URL with --db",
+            err=True,
+        )
+    return db
+
+
 db_option: Callable[..., Any] = click.option(
-    "--db", metavar="URL", help="URL or file of the store.  [default: $HARNESS_DB, else results.db here]"
+    "--db",
+    metavar="URL",
+    callback=warn_of_network,
+    help="URL or file of the store.  [default: $HARNESS_DB, else results.db here]",
 )
 
 

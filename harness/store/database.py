@@ -258,9 +258,13 @@ class Database:
 
     def upgrade(self) -> None:
         """Bring it to the newest revision, from nothing if need be. Raises UserError if it is newer."""
+        self.create(self.migrate)
+
+    def create(self, work: Callable[[sa.Connection], None]) -> None:
+        """As `write`, where there may be no database yet."""
         if self.path and not (folder := self.path.absolute().parent).is_dir():
             raise UserError(f"there is no folder {folder} to put the store {self.path.name} in")
-        self.write(self.migrate)
+        self.write(work)
 
     def migrate(self, connection: sa.Connection) -> None:
         """As `upgrade`, within a transaction."""
@@ -312,14 +316,14 @@ def _network(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
     return kind if kind.startswith(remote) else None
 
 
-def _migrate(connection: sa.Connection) -> None:
+def _migrate(connection: sa.Connection, to: str = "head") -> None:
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
 
     script = ScriptDirectory(str(Path(__file__).parent / "migrations"))
     with EnvironmentContext(
-        Config(), script, fn=lambda revision, context: script._upgrade_revs("head", revision)
+        Config(), script, fn=lambda revision, context: script._upgrade_revs(to, revision)
     ) as environment:
         environment.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
         environment.run_migrations()

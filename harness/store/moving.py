@@ -1,17 +1,18 @@
 """How runs get from one store into another."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
 from harness.store.reading import NAMES, visible
-from harness.store.recording import insert, record_run
-from harness.store.records import Card, Point, RunRequest, RunResult, Score
+from harness.store.recording import insert, record_runs
+from harness.store.records import Card, Point, Recorded, RunRequest, RunResult, Score
 from harness.store.schema import (
     ASKED,
     CAME_OUT,
+    IMPORTED,
     attempt_runs,
     attempts,
     cards,
@@ -22,25 +23,6 @@ from harness.store.schema import (
     runs,
     scores,
 )
-
-
-class Recorded(NamedTuple):
-    """A run with all that it refers to."""
-
-    result: RunResult
-    cell: Card
-    task: Card
-    protocol: Mapping[str, Any]
-    """What its id stands for."""
-    created: float
-    """When it was recorded first, in seconds since 1970, in UTC."""
-
-    @property
-    def order(self) -> tuple[Any, ...]:
-        """What runs are sorted by, the same in every store."""
-        r = self.result.request
-        at = -1 if r.gap is None else r.gap
-        return r.cell, r.task, r.protocol, r.cell_version, r.numerics, r.hidden_size, at, r.lr, r.repetition
 
 
 def recorded(connection: sa.Connection) -> Iterator[Recorded]:
@@ -87,15 +69,13 @@ def add(connection: sa.Connection, records: Sequence[Recorded]) -> int:
         first, last = members[0], members[-1]
         r = first.result.request
         attempt = {
-            "owner": "import", "cell": r.cell, "task": r.task, "protocol": r.protocol, "gap": r.gap,
+            "owner": IMPORTED, "cell": r.cell, "task": r.task, "protocol": r.protocol, "gap": r.gap,
             "started": first.created, "heartbeat": last.created, "progress": 1.0, "outcome": "finished",
         }  # fmt: skip
         number = insert(connection, attempts, attempt)
         keys = [{"key": member.result.request.key, "attempt_id": number} for member in members]
         connection.execute(attempt_runs.insert(), keys)
-        for member in members:
-            content, created = member.protocol, member.created
-            record_run(connection, number, member.result, member.cell, member.task, content, created)
+        record_runs(connection, number, members)
     return len(new)
 
 

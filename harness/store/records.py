@@ -114,3 +114,22 @@ class Card:
     source: str
     options: Mapping[str, Any]
     """Plain data: every option with its value."""
+
+
+class Recorded(NamedTuple):
+    """A run with all that it refers to."""
+
+    result: RunResult
+    cell: Card
+    task: Card
+    protocol: Mapping[str, Any]
+    """What its id stands for."""
+    created: float
+    """When it was recorded first, in seconds since 1970, in UTC."""
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """What runs are sorted by, the same in every store."""
+        r = self.result.request
+        at = -1 if r.gap is None else r.gap
+        return r.cell, r.task, r.protocol, r.cell_version, r.numerics, r.hidden_size, at, r.lr, r.repetition

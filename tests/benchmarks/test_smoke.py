@@ -154,3 +154,19 @@ def test_calibrate(tmp_path):
     assert len(measured()) == 3
     run("calibrate.py", *tiny)
     assert measured() == whole
+
+
+@pytest.mark.slow
+def test_faults(require_postgres):
+    swept, *written = run("faults.py", "--kills", "3", "--runs", "60")
+    assert swept["workers_killed"] + swept["drivers_killed"] == swept["kills"] == 3
+    assert swept["results"] == swept["acknowledged"] > 0
+    assert [(row["store"], row["writers"]) for row in written] == [("sqlite", 8), ("postgresql", 16)]
+    for row in written:
+        assert row["recorded"] == row["asked"] == 60
+        assert row["errors"] == 0
+    for row in (swept, *written):
+        assert row["doubled"] == 0
+        assert row["integrity"] == "ok"
+    assert [swept[name] for name in ("lost", "altered", "redone")] == [0, 0, 0]
+    assert swept["same_command"] == "finished"

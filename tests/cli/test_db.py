@@ -85,8 +85,18 @@ def test_export_and_import(tmp_path):
     synthetic.record(Store.open(one), "gru")
     said = invoke("export", file, "--db", one)
     assert said == f"24 runs of {one} are in {file}, {len(Path(file).read_text().splitlines())} lines\n"
-    assert invoke("import", file, "--db", other) == f"24 runs are new in {other}, 0 were there\n"
-    assert invoke("import", file, "--db", other) == f"0 runs are new in {other}, 24 were there\n"
+    assert invoke("import", file, "--db", other) == f"24 runs are new in {other}, as reported, 0 were there\n"
+    assert invoke("import", file, "--db", other) == f"0 runs are new in {other}, as reported, 24 were there\n"
+
+
+def test_copy(db, tmp_path):
+    other = str(tmp_path / "other.db")
+    assert invoke("copy", db, other) == f"3 runs, 1 retracted, and 3 attempts are in {other}\n"
+    with pytest.raises(UserError, match=r"other\.db is not empty: a store is copied to where"):
+        invoke("copy", db, other)
+    with pytest.raises(UserError, match=r"there is no store at nowhere\.db"):
+        invoke("copy", "nowhere.db", str(tmp_path / "third.db"))
+    assert not (tmp_path / "third.db").exists()
 
 
 def test_a_file_that_is_refused_makes_no_store(tmp_path):
@@ -109,7 +119,7 @@ def test_retracting_makes_no_store(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["where", "upgrade", "retract", "export", "import"])
+@pytest.mark.parametrize("name", ["where", "upgrade", "retract", "export", "import", "copy"])
 def test_every_help_has_an_example(name):
     said = invoke(name, "--help")
     assert "Example" in said
@@ -123,6 +133,18 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path):
     assert done.stderr == (
         "harness: mysql://host/results: a store is in SQLite or PostgreSQL, postgresql://user@host/name\n"
     )
+
+
+def test_a_network_file_system_is_warned_of(tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.store.database._network", lambda path: "nfs4")
+    db = str(tmp_path / "results.db")
+    result = CliRunner().invoke(command, ["upgrade", "--db", db], catch_exceptions=False)
+    (line,) = result.stderr.splitlines()
+    assert line == (
+        f"harness: warning: {db} is on a network file system (nfs4), where processes may not see each "
+        "other's locks: keep it on a local disk, or give PostgreSQL's URL with --db"
+    )
+    assert result.stdout == f"{db} is at revision {REVISION}\n"
 
 
 def test_it_loads_neither_pandas_nor_torch():

@@ -3,6 +3,8 @@
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from harness.protocol import QUICK, QUICK_MIXED, Protocol
 from harness.registry import find_task, suite
@@ -115,3 +117,18 @@ def fill_suite(store: Store, repetitions: Mapping[str, int], protocol: Protocol 
                 store, cell, task.id, protocol, repetitions=range(n), chance=task.chance(16),
                 min_gap=task.min_gap, hidden_size=100 if cell == "rnn" else 40,
             )  # fmt: skip
+
+
+def made_up(repetitions: Sequence[int]) -> tuple[list[RunResult], list[Card], tuple[str, dict[str, Any]]]:
+    """A population's results, one for each repetition, with what the store wants to have with them."""
+    request = RunRequest(
+        cell="gru", cell_name="gru", cell_version="1", task="gap-copy@1", protocol=QUICK.id,
+        division="closed", repetition=0, lr=0.01, gap=16, hidden_size=40, dtype="float32", numerics=1,
+    )  # fmt: skip
+    requests = [replace(request, repetition=repetition) for repetition in repetitions]
+    results = [_result(one, (16,), QUICK, REACH["gru"], 0.125, 3, failed=False) for one in requests]
+    cards = [
+        Card("cell", "gru", "1", "gru", "A cell.", SOURCE, {}),
+        Card("task", "gap-copy@1", "1", "gap-copy", "A task.", "class Task: ...\n", {}),
+    ]
+    return results, cards, (QUICK.id, QUICK.content())
