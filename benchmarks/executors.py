@@ -34,9 +34,9 @@ COLUMNS = {
 """Headings of the table."""
 
 
-def sweep(updates: int) -> list[Job]:
-    """A population for every cell, task and gap of `quick`."""
-    rules = QUICK.vary(updates=updates, hidden_size=WIDTH)
+def sweep(gaps: list[int], updates: int) -> list[Job]:
+    """A population for every cell, task and gap."""
+    rules = QUICK.vary(gaps=tuple(gaps), updates=updates, hidden_size=WIDTH)
     return [job(c, t, g, rules) for c in CELLS for t in TASKS for g in rules.gaps]
 
 
@@ -75,18 +75,25 @@ def _run(executor: Any, jobs: list[Job]) -> None:
 
 
 @click.command()
+@click.option(
+    "--gaps",
+    default="2,4,8,16,32,64",
+    show_default=True,
+    callback=_measure.numbers,
+    help="A population each.",
+)
 @click.option("--updates", default=60, show_default=True, help="Of each population.")
 @click.option("--engine", default="eager", show_default=True, help="eager or compiled.")
 @click.option("--rounds", default=1, show_default=True, help="Measurements of each; the median is shown.")
 @click.option("--no-ray", is_flag=True, help="Local workers only.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object per executor.")
-def main(updates: int, engine: str, rounds: int, no_ray: bool, as_json: bool) -> None:
+def main(gaps: list[int], updates: int, engine: str, rounds: int, no_ray: bool, as_json: bool) -> None:
     """Time one local worker, one for each core, and as many on Ray.
 
     \b
-    Example: python benchmarks/executors.py --updates 20
+    Example: python benchmarks/executors.py --gaps 2,64 --updates 20
     """
-    machine, cores, jobs = _measure.machine(), _measure.count_cores(), sweep(updates)
+    machine, cores, jobs = _measure.machine(), _measure.count_cores(), sweep(gaps, updates)
     ways = [("local", 1), ("local", cores), *([] if no_ray else [("ray", cores)])]
     taken: list[list[float]] = [[] for _ in ways]
     for _ in range(rounds):

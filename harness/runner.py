@@ -233,7 +233,7 @@ def _tried(pool: Executor, requests: Sequence[Request]) -> tuple[list[Request], 
             cell = trials[number].cell
             lost[cell] = f"cell {cell} cannot be loaded and built: {content.reason}"
     left = [replace(r, cells=tuple(cell for cell in r.cells if cell not in lost)) for r in requests]
-    return left, list(lost.values())
+    return left, [lost[cell] for cell in dict.fromkeys(trial.cell for trial in trials) if cell in lost]
 
 
 def _missing(results: Results, retry: bool) -> list[Job]:

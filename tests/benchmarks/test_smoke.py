@@ -87,11 +87,11 @@ def test_generation():
 
 @pytest.mark.slow
 def test_executors():
-    rows = run("executors.py", "--updates", "1", "--no-ray")
+    rows = run("executors.py", "--gaps", "2", "--updates", "1", "--no-ray")
     assert [row["executor"] for row in rows] == ["local", "local"]
     assert rows[0]["workers"] == 1
     for row in rows:
-        assert row["populations"] == 3 * 2 * 6
+        assert row["populations"] == 3 * 2
         assert row["gain"] == pytest.approx(rows[0]["seconds"] / row["seconds"])
         assert row["to_local"] == pytest.approx(row["seconds"] / rows[1]["seconds"])
 

@@ -489,7 +489,7 @@ def test_cells_that_take_their_process_with_them_are_unfinished_and_the_others_r
         "hanging_when_built", "exiting_when_loaded",
     )  # fmt: skip
     cells = [part for name in names for part in ("--cell", plugin_cells.write(tmp_path, name))]
-    small = [*SMALL, "--gaps", "2", "--repetitions", "1", "--timeout", "8"]
+    small = [*SMALL, "--gaps", "2", "--repetitions", "1", "--timeout", "15"]
     done = really(tmp_path, *cells, *GRU, *small, "--json")
     assert done.code == 1
     assert "Traceback" not in done.err
@@ -497,7 +497,7 @@ def test_cells_that_take_their_process_with_them_are_unfinished_and_the_others_r
     lines = done.err.splitlines()
     why = {line.split()[1]: line.partition("gap 2: ")[2] for line in lines if "unfinished: " in line}
     assert {name: why[name] for name in names[:5]} == {
-        "hanging": "timed-out: it was not done within 8 s",
+        "hanging": "timed-out: it was not done within 15 s",
         "vanishing": "killed: the worker exited with code 3",
         "segfaulting": "killed: the worker was ended by signal 11",
         "flooding": "killed: the worker exited with code 5",
@@ -505,7 +505,7 @@ def test_cells_that_take_their_process_with_them_are_unfinished_and_the_others_r
     }
     built = [line for line in lines if "cannot be loaded and built" in line]
     assert [line.rpartition(": ")[2] for line in built] == [
-        "it was not done within 8 s", "the worker exited with code 4",
+        "it was not done within 15 s", "the worker exited with code 4",
     ]  # fmt: skip
     assert len(done.err) < 20_000
     assert "a line that nobody reads, number 99999" in done.err

@@ -84,6 +84,7 @@ def test_what_takes_too_long_is_ended_and_the_next_has_as_long(executor, job):
     assert isinstance(outcome, Done)
 
 
+@pytest.mark.slow
 def test_a_cell_is_built_where_it_does_no_harm(executor, tmp_path):
     names = ["hanging_when_built", "unbuildable", "rnn", "exiting_when_loaded"]
     paths = [plugin_cells.write(tmp_path, n) if n in plugin_cells._BODIES else n for n in names]
