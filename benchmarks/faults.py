@@ -38,7 +38,7 @@ sys.path.append(str(ROOT / "tests" / "support"))
 from postgres import Server, binaries
 from synthetic import made_up
 
-CELLS = ("rnn", "gru", "lstm")
+CELLS = ("rnn", "gru", "lstm", "depth-gated", "clockwork")
 TASKS = ("gap-copy", "gap-latch", "gap-parity", "gap-flipflop")
 RULES = ("--gaps", "2,4", "--updates", "30", "--hidden-size", "8", "--lr", "0.003,0.01")
 KILLS = {
@@ -194,20 +194,21 @@ def kills(file: Path, count: int, moments: random.Random) -> dict[str, Any]:
     """Kill so many processes of a sweep, then let it finish."""
     store, sweep, began = Store.open(str(file)), Sweep(str(file)), time.perf_counter()
     killed: Counter[str] = Counter()
+    recorded = 0
     with Watch(store) as watch:
         driver = sweep.start()
         while sum(killed.values()) < count:
-            mine = [key for key, owner in _living(store) if owner.split(":")[1] == str(driver.pid)]
             if driver.poll() is not None:  # done, or a population lost its worker: on with it, or with more
                 if driver.returncode not in (0, 1):
                     raise click.ClickException(f"harness run ended with exit code {driver.returncode}")
                 if driver.returncode == 0:
                     sweep.repetitions += 1
                 driver = sweep.start()
-            elif not mine:
-                time.sleep(0.05)
+            elif store.counts()["runs"] == recorded or not in_flight(store, driver.pid):
+                time.sleep(0.05)  # it shall get on between two kills
             else:
                 time.sleep(moments.uniform(0, 1))
+                recorded = store.counts()["runs"]
                 workers = children(driver.pid)
                 kind = "drivers" if moments.random() < 0.2 or not workers else "workers"
                 try:
@@ -248,11 +249,11 @@ def kills(file: Path, count: int, moments: random.Random) -> dict[str, Any]:
     }
 
 
-def _living(store: Store) -> list[tuple[int, str]]:
-    query = sa.select(tables.attempts.c.id, tables.attempts.c.owner).where(
-        tables.attempts.c.outcome.is_(None)
-    )
-    return [(row.id, row.owner) for row in store.database.read(lambda c: c.execute(query).all())]
+def in_flight(store: Store, process: int) -> bool:
+    """Whether a driver has something trained."""
+    query = sa.select(tables.attempts.c.owner).where(tables.attempts.c.outcome.is_(None))
+    owners = store.database.read(lambda connection: connection.scalars(query).all())
+    return str(process) in [owner.split(":")[1] for owner in owners]
 
 
 def writers(url: str, count: int, runs: int, members: int = 5) -> dict[str, Any]:
