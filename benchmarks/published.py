@@ -7,9 +7,10 @@ copy memory  Bai et al. 2018 (arXiv 1803.01271), section 5.4 and figure 5: ten s
              readout beside them; a model for each T, 2,000 updates of Adam on fresh batches of 64, the better
              of two rates by validation. The LSTM starts as torch's: with a forget bias of 1 it lasts longer.
              Theirs, by the defaults of their code: 50 epochs over 10,000 rows in batches of 32, which is
-             15,650 updates, of RMSprop at 0.0005; all T + 20 answers count in the loss. What has not been
-             learned after 2,000 updates might be after more; the LSTM's T = 50 was not after 15,650 updates
-             of 32 rows either, in one run at a rate of 0.003.
+             15,650 updates, of RMSprop at 0.0005, whose gradient is never clipped, as it is clipped before
+             it is made; all T + 20 answers count in the loss. What has not been learned after 2,000 updates
+             might be after more; the LSTM's T = 50 was not after 15,650 updates of 32 rows either, in one
+             run at a rate of 0.003.
 flip-flop    Liu et al. 2023 (arXiv 2306.00946): an LSTM of one layer and 128 units, trained on sequences of
              512 tokens whose instructions are ignored with probability 0.8, makes no error in any run, not
              even where they are ignored more often.

@@ -6,7 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import choice, drawn, numbers, results
+from harness.board import excuses
 from harness.charts import learning_chart
+
+_REPORTED = "They came from a file, and were not measured here."
 
 
 def page() -> None:
@@ -53,6 +56,8 @@ def _describe(held: results.Results, cell: str) -> None:
     options = ", ".join(f"{key}={value}" for key, value in card.options.items()) or "all at their defaults"
     kind = "A reference, beside the comparison. " if held.references([cell]) else ""
     st.caption(f"{kind}Version {card.version}, the hash of its source. Options: {drawn.words(options)}.")
+    if checks := excuses(card):
+        st.info(numbers.excused(checks, "Expected to fail, of the checks of cells"))
     with st.expander("Source"):
         st.code(card.source, language="python")
 
@@ -69,10 +74,12 @@ def _measure(summary: pd.DataFrame) -> None:
     values["Tasks"] = f"{summary['task'].nunique()}"
     values["Runs"] = f"{summary['runs'].sum():,}"
     values["Failed runs"] = f"{summary['failed'].sum():,}"
+    if reported := summary["reported"].sum():
+        values["Reported runs"] = f"{reported:,}"
     values["Training (s)"] = f"{summary['seconds'].sum():,.0f}"
     with st.container(horizontal=True, gap="medium"):
         for name, value in values.items():
-            st.metric(name, value, width="content")
+            st.metric(name, value, width="content", help=_REPORTED if name == "Reported runs" else None)
 
 
 def _learn(held: results.Results, cell: str, tasks: list[str], protocol: str) -> None:

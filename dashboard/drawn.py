@@ -50,6 +50,11 @@ def link(page: str, text: str, **address: str) -> str:
     return f'<a href="{page}?{escape(urlencode(address))}">{escape(text)}</a>'
 
 
+def mark(text: str, what: str) -> str:
+    """A word in small letters after a name, and what it means where a pointer rests on it."""
+    return f' <small title="{escape(what)}">{escape(text)}</small>'
+
+
 def legend(cells: Iterable[str]) -> None:
     """The cells with their marks; as text it wraps where the page is narrow."""
     st.html(f"<div class=legend>{''.join(f'<div>{name(cell)}</div>' for cell in cells)}</div>")

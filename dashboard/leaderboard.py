@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import choice, drawn, results
+from dashboard import choice, drawn, numbers, results
 from harness.board import Board
 from harness.charts import QUESTION
 from harness.stats import FEW, FULL, horizon_text, interval_name, rank_text
@@ -27,6 +27,8 @@ _ORDERS = {
 }
 """What the rows can be sorted by: columns, and whether the least comes first. Nulls come last."""
 _ANY = "any"
+_MOST = 30
+"""Rows with a number for every task: a browser takes its time with more."""
 
 
 def page() -> None:
@@ -53,7 +55,7 @@ def page() -> None:
         made = ([text(row) for _, text in columns.values()] for row in rows.itertuples())
         drawn.table({name: what for name, (what, _) in columns.items()}, made, 3, f"Leaderboard, {protocol}")
     _explain(board, len(rows))
-    _download(board, rows)
+    _download(board, rows, held.state)
     _completions(rows, len(board.terms.tasks))
     _areas(board, rows)
     _commands(rows)
@@ -85,7 +87,6 @@ def _columns(board: Board, references: Collection[str]) -> dict[str, tuple[str, 
     """What each column means, and its text for a row, by heading."""
     terms = board.terms
     gaps, trained = terms.protocol.gaps, terms.protocol.max_gap
-    marks = ("", " <small>reference</small>")
     columns: dict[str, tuple[str, Any]] = {
         "rank": ("A range, where the data cannot tell cells apart", lambda row: rank_text(row)[0]),
         "tie": (
@@ -94,7 +95,10 @@ def _columns(board: Board, references: Collection[str]) -> dict[str, tuple[str, 
         ),
         "cell": (
             "Leads to its page",
-            lambda row: drawn.name(row.cell, protocol=terms.protocol.id) + marks[row.cell in references],
+            lambda row: (
+                drawn.name(row.cell, protocol=terms.protocol.id)
+                + "".join(_marks(row, board, row.cell in references))
+            ),
         ),
         "score": (
             "Mean gap-AUC over the tasks, from chance, 0, to perfect, 1; and how sure it is",
@@ -145,6 +149,18 @@ def _columns(board: Board, references: Collection[str]) -> dict[str, tuple[str, 
     }
 
 
+def _marks(row: Any, board: Board, reference: bool) -> Iterator[str]:
+    """What stands beside a cell's name."""
+    if reference:
+        yield drawn.mark("reference", "Beside the comparison")
+    if row.reported:
+        what = f"{row.reported:,} of {row.runs:,} runs came from a file and were not measured here"
+        yield drawn.mark("reported" if row.reported == row.runs else "partly reported", what)
+    if expected := board.expected.get(row.cell):
+        why = "; ".join(f"{check}: {reason}" for check, reason in expected.items())
+        yield drawn.mark("expected failure", f"Has to fail a check of cells: {why}")
+
+
 def _number(value: float, format: str) -> str:
     return f"{value:{format}}" if value == value else "–"
 
@@ -166,20 +182,29 @@ def _explain(board: Board, shown: int) -> None:
         + (f"; in brackets: {names}. " if names else ". ")
         + "Rank: a range where the data cannot tell cells apart, among all cells of the board. "
         f"With fewer than {FEW} repetitions there is no rank; \\*: provisional, with fewer than {FULL}."
+        + (" Reported: came from a file, not measured here." if board.rows["reported"].any() else "")
         + hidden
     )
+    for cell, checks in board.expected.items():
+        st.caption(numbers.excused(checks, f"{cell} is expected to fail"))
 
 
-def _download(board: Board, rows: pd.DataFrame) -> None:
+def _download(board: Board, rows: pd.DataFrame, state: results.State) -> None:
     """What is shown, as a file."""
-    place = rows["place"].tolist()
-    table = board.table().iloc[place].to_csv(index=False)
-    entries = board.entries()
-    lines = "".join(f"{json.dumps(entries[i])}\n" for i in place)
-    name = f"leaderboard-{board.terms.protocol.id}"
+    protocol = board.terms.protocol.id
+    table, lines = _files(board, state, protocol, tuple(rows["place"]))
+    name = f"leaderboard-{protocol}"
     with st.container(horizontal=True):
         st.download_button("Download (CSV)", table, f"{name}.csv", "text/csv")
         st.download_button("Download (JSON Lines)", lines, f"{name}.jsonl", "application/jsonl")
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _files(_board: Board, state: results.State, protocol: str, place: tuple[int, ...]) -> tuple[str, str]:
+    """These rows as CSV and as JSON Lines."""
+    entries = _board.entries()
+    lines = "".join(f"{json.dumps(entries[i])}\n" for i in place)
+    return _board.table().iloc[list(place)].to_csv(index=False), lines
 
 
 def _completions(rows: pd.DataFrame, tasks: int) -> None:
@@ -211,7 +236,7 @@ def _lacking(rows: pd.DataFrame, tasks: int) -> Iterator[str]:
 
 
 def _areas(board: Board, rows: pd.DataFrame) -> None:
-    """The gap-AUC of every cell on every task, shaded."""
+    """The gap-AUC of the cells on every task, shaded."""
 
     def area(task: str, value: float) -> str:
         share = round(100 * min(max(value, 0), 1))
@@ -225,10 +250,11 @@ def _areas(board: Board, rows: pd.DataFrame) -> None:
     made = [
         [drawn.name(row.cell, protocol=protocol)]
         + [area(task, row.gap_auc[task]) if task in row.gap_auc else "–" for task in board.terms.tasks]
-        for row in rows.itertuples()
+        for row in rows.head(_MOST).itertuples()
     ]
-    drawn.table(headings, made, 1, "gap-AUC of every cell on every task")
-    st.caption("gap-AUC on each task of the suite, the mean over repetitions: 0 is chance, 1 perfect.")
+    drawn.table(headings, made, 1, "gap-AUC of the cells on every task")
+    more = f" The first {_MOST} of {len(rows)} rows; downloads have all." if len(rows) > _MOST else ""
+    st.caption(f"gap-AUC on each task of the suite, the mean over repetitions: 0 is chance, 1 perfect.{more}")
 
 
 def _commands(rows: pd.DataFrame) -> None:

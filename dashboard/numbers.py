@@ -1,6 +1,6 @@
 """What pages of curves share: panels of charts, the numbers behind them, and what failed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -72,6 +72,7 @@ def table(points: pd.DataFrame, summary: pd.DataFrame, first: Sequence[str]) -> 
                 ),
                 "repetitions": rows["repetitions"],
                 "failed runs": rows["failed"],
+                "reported runs": rows["reported"],
                 "learning rate": rows["lr"].map(stats.rates_text),
                 "hidden size": rows["hidden_size"],
                 "parameters": rows["cell_parameters"],
@@ -93,8 +94,9 @@ def table(points: pd.DataFrame, summary: pd.DataFrame, first: Sequence[str]) -> 
         "gap-AUC: the area under the curve over log gap, 0 at chance and 1 if perfect. Low to high: "
         f"the range of the repetitions, from {stats.FEW} of them on the 95 % interval of their mean; in any "
         "case widened to hold the means that one repetition more would give, at chance or perfect. "
-        "Horizon: the largest gap up to which low stays above halfway between chance and 1. Failed runs "
-        "and seconds are of all learning rates tried."
+        "Horizon: the largest gap up to which low stays above halfway between chance and 1. Failed runs, "
+        "reported runs, which came from a file and were not measured here, and seconds are of all learning "
+        "rates tried."
     )
 
 
@@ -103,6 +105,11 @@ def behind(points: pd.DataFrame, name: str) -> None:
     with st.expander("Every point of the curves"):
         st.dataframe(points, hide_index=True)
     st.download_button("Download the points (CSV)", points.to_csv(index=False), f"{name}.csv", "text/csv")
+
+
+def excused(checks: Mapping[str, str], who: str) -> str:
+    """The checks that a cell or a task has to fail, and why, as Markdown."""
+    return f"{words(who)}: " + "; ".join(f"**{words(check)}**, {words(why)}" for check, why in checks.items())
 
 
 def list_failures(lines: Sequence[str]) -> None:

@@ -81,8 +81,7 @@ class Results:
 
     def references(self, cells: Iterable[str]) -> set[str]:
         """Those of the cells that say they are references."""
-        cards = {cell: self.card("cell", cell) for cell in cells}
-        return {cell for cell, card in cards.items() if card and is_reference(card.source)}
+        return _references(self.store, self.state, tuple(cells))
 
     def card(self, kind: str, id: str) -> "Card | None":
         """The card of a cell or a task; None where there is none."""
@@ -121,6 +120,12 @@ def _learning(_store: Store, state: State, task: str, protocol: str, cell: str) 
 @st.cache_data(max_entries=4, show_spinner=False)
 def _failed(_store: Store, state: State) -> pd.DataFrame:
     return _store.runs(failed=True)
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _references(_store: Store, state: State, cells: tuple[str, ...]) -> set[str]:
+    cards = {cell: _store.card("cell", cell) for cell in cells}
+    return {cell for cell, card in cards.items() if card and is_reference(card.source)}
 
 
 @st.cache_data(max_entries=1000, show_spinner=False)

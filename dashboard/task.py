@@ -51,6 +51,8 @@ def _show(task: Task) -> None:
     st.markdown(f"It asks a cell to **{drawn.words(task.ability)}**.")
     chance = task.chance(max(task.min_gap, 16))
     st.markdown(f"Chance {chance:.1%}, gaps from {task.min_gap}. Source: {drawn.words(task.source)}")
+    if task.expected_failures:
+        st.info(numbers.excused(task.expected_failures, "Expected to fail, of the checks of tasks"))
     with st.expander("How its samples are made"):
         st.code(type(task).__doc__ or "", language=None, wrap_lines=True)
     left, right = st.columns(2)

@@ -1,21 +1,31 @@
 """A board out of the store: which there are, and each with its standings."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness import stats
+from harness.ids import Id
 from harness.protocol import PROTOCOLS, QUICK, QUICK_MIXED, STANDARD, STANDARD_MIXED, Protocol
-from harness.registry import SUITE, find_task, suite, suite_id
-from harness.store import Store
+from harness.registry import SUITE, expected_failures, find_task, suite, suite_id
+from harness.store import Card, Store
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_COSTS = ("cell_parameters", "state_floats", "runs", "failed", "seconds", "device", "updates_to_solve")
+_COSTS = (
+    "cell_parameters",
+    "state_floats",
+    "runs",
+    "failed",
+    "reported",
+    "seconds",
+    "device",
+    "updates_to_solve",
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,8 @@ class Board:
     rows: "pd.DataFrame"
     """A row per cell, of `harness.stats.board`."""
     standings: stats.Standings
+    expected: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By cell, the checks that it has to fail, each with the reason."""
 
     def entries(self) -> list[dict[str, Any]]:
         """The rows as plain data, ready for JSON."""
@@ -43,6 +55,7 @@ class Board:
                 | {"horizon": {"gap": row["horizon_gap"], "censored": row["horizon_censored"]}}
                 | {name: row[name] for name in ("repetitions", *_COSTS, "gap_auc")}
                 | {"curve": {str(gap): value for gap, value in row["curve"].items()}}
+                | {"expected_failures": dict(self.expected.get(row["cell"], {}))}
                 | {name: row[name] for name in ("missing", "command", "completes")}
             )
         return found
@@ -53,7 +66,12 @@ class Board:
 
         rows, tasks = self.rows, list(self.terms.tasks)
         areas = pd.DataFrame(rows["gap_auc"].tolist(), index=rows.index, columns=tasks)
-        flat = rows.drop(columns=["gap_auc", "curve"]).assign(missing=rows["missing"].map(" ".join))
+        flat = rows.drop(columns=["gap_auc", "curve"]).assign(
+            missing=rows["missing"].map(" ".join),
+            expected_failures=[
+                "; ".join(map(": ".join, self.expected.get(cell, {}).items())) for cell in rows["cell"]
+            ],
+        )
         for number, (name, value) in enumerate(self.place.items()):
             flat.insert(number, name, value)
         return flat.join(areas.add_prefix("gap_auc "))
@@ -104,7 +122,15 @@ def read(store: Store, protocol: str, name: str = SUITE) -> Board:
     chosen = stats.choose(trials, terms)
     tested = store.tested(chosen.runs[chosen.runs >= 0].tolist())
     standings = stats.measure(chosen, tested, terms)
-    return Board(terms, stats.board(standings, trials, terms, _random()), standings)
+    rows = stats.board(standings, trials, terms, _random())
+    cards = {cell: store.card("cell", cell) for cell in rows["cell"]}
+    expected = {cell: excuses(card) for cell, card in cards.items() if card}
+    return Board(terms, rows, standings, {cell: checks for cell, checks in expected.items() if checks})
+
+
+def excuses(card: Card) -> dict[str, str]:
+    """The checks that a cell has to fail, and why, read off its source."""
+    return expected_failures(card.source, Id.parse(card.id).name.partition(".")[2] or None)
 
 
 @cache

@@ -125,3 +125,21 @@ class Stack(Cell):
 
     def _cells(self) -> list[Cell]:
         return [layer for layer in self.layers if isinstance(layer, Cell)]
+
+
+class UnrollingStack(Stack):
+    """A stack of cells that all have an `unroll`."""
+
+    def unroll(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """All steps of each layer, from the bottom up."""
+        states = []
+        for cell, before in zip(self._cells(), state, strict=True):
+            x, after = cell.unroll(x, before)
+            states.append(after)
+        return x, tuple(states)
+
+
+def stack(cells: Iterable[Cell]) -> Stack:
+    """The cells as one, which unrolls if all of them do."""
+    layers = list(cells)
+    return (UnrollingStack if all(overrides(cell, "unroll") for cell in layers) else Stack)(layers)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 OVERHEAD = 15
 """Steps that an update costs beside its own."""
+_MANY = 256
+"""Words from which on a task has many: all of them are embedded, and trained, at every update."""
 COSTS = ROOT / "submissions" / "costs.toml"
 PROBE = 0.2
 """Seconds spent on finding how fast the machine is."""
@@ -46,6 +48,8 @@ class Work(NamedTuple):
     """Mean steps of its sequences."""
     farthest: int
     """The largest gap that is trained."""
+    words: int
+    """The size of the vocabulary, or of a real input."""
 
 
 class Forecast(NamedTuple):
@@ -85,25 +89,25 @@ def forecast(works: Sequence[Work], past: "pd.DataFrame", device: str, workers: 
             if device != "cpu":
                 return None
             speed = speed or _speed()
-            pace = speed * _known(work.name, work.parameters)
+            pace = speed * _known(work)
         share = shares.get((work.task, work.protocol, work.gap), _usual_share(work.farthest))
-        seconds.append(work.members * work.updates * share * (work.length + OVERHEAD) * pace)
+        seconds.append(work.members * work.updates * share * _steps(work) * pace)
     return Forecast(tuple(seconds), workers)
 
 
 def _paces(past: "pd.DataFrame", works: Sequence[Work], device: str) -> dict[tuple[str, int], float]:
     """Seconds of a member's step by cell and width, as far as such a cell has trained here."""
-    lengths = {
-        (w.task, w.protocol.partition("[")[0] if w.gap is None else None, w.gap): w.length for w in works
+    steps = {
+        (w.task, w.protocol.partition("[")[0] if w.gap is None else None, w.gap): _steps(w) for w in works
     }
     known: dict[tuple[str, int], Any] = {}
     for row in past.itertuples():
         gap = None if math.isnan(row.gap) else int(row.gap)
-        length = lengths.get((row.task, row.protocol.partition("[")[0] if gap is None else None, gap))
-        if (row.here, str(row.device).partition(":")[0]) == (True, device) and length is not None:
+        update = steps.get((row.task, row.protocol.partition("[")[0] if gap is None else None, gap))
+        if (row.here, str(row.device).partition(":")[0]) == (True, device) and update is not None:
             total = known.setdefault((row.cell, row.hidden_size), np.zeros(2))
-            total += row.seconds, row.updates * (length + OVERHEAD)
-    return {key: float(seconds / steps) for key, (seconds, steps) in known.items() if steps and seconds}
+            total += row.seconds, row.updates * update
+    return {key: float(seconds / made) for key, (seconds, made) in known.items() if made and seconds}
 
 
 def _shares(past: "pd.DataFrame") -> dict[tuple[str, str, int | None], float]:
@@ -126,12 +130,18 @@ def _costs() -> Mapping[str, Any]:
     return tomllib.loads(COSTS.read_text(encoding="utf-8"))
 
 
-def _known(name: str, parameters: int) -> float:
+def _steps(work: Work) -> float:
+    """What an update of a member costs, in steps on a task of few words."""
+    return (work.length + OVERHEAD) * (_costs()["words"] if work.words > _MANY else 1.0)
+
+
+def _known(work: Work) -> float:
     """Seconds of a member's step where the probe takes one; a cell that is not known is one in the middle."""
     costs = _costs()
     table = costs["microseconds"]
-    pace = table.get(name) or statistics.median(table.values())
-    return float(pace * 1e-6 / costs["probe"] * (parameters / QUICK.budget) ** costs["wider"])
+    pace = table.get(work.name) or statistics.median(table.values())
+    wider = (work.parameters / QUICK.budget) ** costs["wider"]
+    return float(pace * 1e-6 / costs["probe"] * wider)
 
 
 def _speed() -> float:

@@ -11,17 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from harness.errors import UserError, unknown
-from harness.executors import (
-    EngineName,
-    Executor,
-    Failed,
-    Job,
-    Outcome,
-    Trial,
-    divide,
-    find_executor,
-)
-from harness.executors.local import find_device
+from harness.executors import EngineName, Executor, Failed, Job, Outcome, Trial, divide, find_executor
 from harness.forecast import Forecast, Work, forecast
 from harness.plan import Entry, Request, plan
 from harness.protocol import Protocol
@@ -39,8 +29,6 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 """A run that was killed, timed out or ran out of memory so often is tried again with `retry` only."""
-TRIAL_SECONDS = 60.0
-"""What loading and building a cell may take: a fraction of a second does."""
 
 
 class Event(NamedTuple):
@@ -205,9 +193,9 @@ def run_all(
     if timeout is not None and not timeout > 0:
         raise UserError(f"timeout={timeout:g}: must be above 0 seconds")
     store = Store.open(db)
-    with find_executor(executor, engine, memory, address) as pool:
+    with find_executor(executor, engine, memory, timeout, address) as pool:
         pool.start(device, sum(request.most for request in requests))  # they import torch meanwhile
-        requests, lost = _tried(pool, requests, timeout)
+        requests, lost = _tried(pool, requests)
         entries, refused = plan(requests)
         if lost and not entries:
             raise UserError(lost[0])
@@ -215,37 +203,36 @@ def run_all(
         jobs = _missing(results, retry)
         if jobs:
             jobs = divide(jobs, pool.size)
-            where = find_device(device).type if executor == "local" else "elsewhere"
+            where = pool.device.partition(":")[0] if executor == "local" else "elsewhere"
             ahead = _forecast(jobs, results, where, pool.size)
             report(Event(0, len(jobs), "all", "plan", forecast=ahead))
-            costs = _costs(jobs, ahead, results)
-            _execute(jobs, pool, timeout, results, report, name or results.title(), costs)
+            _execute(jobs, pool, results, report, name or results.title(), _costs(jobs, ahead, results))
     return results
 
 
-def _tried(
-    pool: Executor, requests: Sequence[Request], timeout: float | None
-) -> tuple[list[Request], list[str]]:
+def _tried(pool: Executor, requests: Sequence[Request]) -> tuple[list[Request], list[str]]:
     """The requests without those cells that must not come into this process; and why, a line for each.
 
     A worker has loaded and built all that are not our own: some hung there, or ended their process.
     """
     trials = list(
         dict.fromkeys(
-            Trial(name, request.protocol.hidden_size, request.protocol.budget)
+            Trial(cell, request.protocol.hidden_size, request.protocol.budget)
             for request in requests
-            for name in request.cells
-            if is_foreign(name)
+            for cell in request.cells
+            if is_foreign(cell)
         )
     )
-    if trials:
-        import harness.engine  # noqa: F401  # meanwhile
+    if not trials:
+        return list(requests), []
+    import harness.engine  # noqa: F401  # meanwhile
+
     lost: dict[str, str] = {}
-    for number, kind, content in pool.run(trials, timeout=min(timeout or TRIAL_SECONDS, TRIAL_SECONDS)):
+    for number, kind, content in pool.run(trials):
         if kind == "outcome" and isinstance(content, Failed):
-            name = trials[number].cell
-            lost[name] = f"cell {name} cannot be loaded and built: {content.reason}"
-    left = [replace(r, cells=tuple(name for name in r.cells if name not in lost)) for r in requests]
+            cell = trials[number].cell
+            lost[cell] = f"cell {cell} cannot be loaded and built: {content.reason}"
+    left = [replace(r, cells=tuple(cell for cell in r.cells if cell not in lost)) for r in requests]
     return left, list(lost.values())
 
 
@@ -303,6 +290,7 @@ def _forecast(jobs: Sequence[Job], results: Results, device: str, workers: int) 
                 cell=e.spec.id, name=e.spec.name, task=job.task, protocol=p.id, gap=job.gap,
                 hidden_size=job.hidden_size, parameters=e.cell_parameters, members=len(job.members),
                 updates=p.updates, length=_length(e.task, p, job.gap), farthest=job.gap or p.max_gap,
+                words=e.task.inputs.size,
             )
         )  # fmt: skip
     past = results.store.took(tasks=list({work.task for work in works}))
@@ -321,7 +309,6 @@ def _costs(jobs: Sequence[Job], ahead: Forecast | None, results: Results) -> dic
 def _execute(
     jobs: Sequence[Job],
     pool: Executor,
-    timeout: float | None,
     results: Results,
     report: Callable[[Event], None],
     name: str,
@@ -338,7 +325,7 @@ def _execute(
         store.plan(name, share.owner, costs)
         try:
             while jobs:
-                _train(jobs, pool, timeout, share, results, report, before)
+                _train(jobs, pool, share, results, report, before)
                 before += len(jobs)
 
                 def waiting(job: Job, why: str, before: int = before) -> None:
@@ -354,7 +341,6 @@ def _execute(
 def _train(
     jobs: Sequence[Job],
     pool: Executor,
-    timeout: float | None,
     share: Share,
     results: Results,
     report: Callable[[Event], None],
@@ -374,7 +360,7 @@ def _train(
         return found[1]
 
     store, whole = results.store, before + len(jobs)
-    for number, kind, content in pool.run(jobs, claim, timeout):
+    for number, kind, content in pool.run(jobs, claim):
         attempt, job = claims[number]
         entry, label = results.of(job)[0], results.label(job)
         if kind == "begin":
@@ -386,8 +372,8 @@ def _train(
             report(Event(before + number, whole, label, "progress", content))
         else:
             if isinstance(content, Failed) and content.output:
-                said = f"printed at last:\n{content.output}"
-                report(Event(before + number, whole, label, "note", note=said))
+                printed = f"printed at last:\n{content.output}"
+                report(Event(before + number, whole, label, "note", note=printed))
             if isinstance(content, Failed) and content.outcome != "crashed":
                 reason = "\n".join(filter(None, [content.reason, content.output]))
                 store.end(attempt, content.outcome, reason)
@@ -454,7 +440,7 @@ def cell_card(spec: CellSpec) -> Card:
     """What a page shows of the cell."""
     options = {**spec.options, **({"layers": spec.layers} if spec.layers != 1 else {})}
     doc = inspect.getdoc(inspect.getmodule(spec.cls)) or inspect.getdoc(spec.cls) or ""
-    return Card("cell", spec.id, spec.file.version, spec.name, doc, spec.file.whole, options)
+    return Card("cell", spec.id, spec.file.version, spec.name, doc, spec.file.recorded, options)
 
 
 def task_card(task: Task) -> Card:

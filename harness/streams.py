@@ -6,6 +6,7 @@ permutations and reals is written here, because NumPy's own distributions may ch
 
 import hashlib
 from functools import cached_property
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,14 +28,14 @@ class Stream:
     def _bits(self) -> np.random.PCG64:
         """Made when something is drawn: many a stream is offered and not needed."""
         digest = hashlib.sha256("\x1f".join(map(str, self._key)).encode()).digest()
-        return np.random.PCG64(int.from_bytes(digest[:16], "little"))
+        return np.random.PCG64(np.frombuffer(digest[:16], "<u4"))
 
     def _words(self, count: int) -> NDArray[np.uint64]:
         return np.asarray(self._bits.random_raw(count), dtype="<u8")
 
     def integers(self, high: int, shape: int | tuple[int, ...]) -> Ints:
         """Integers in [0, high), high ≤ 2³²; the bias is below high / 2³²."""
-        count = int(np.prod(shape))
+        count = _count(shape)
         drawn = self._words((count + 1) // 2).view("<u4")[:count].astype(np.uint64)
         drawn *= np.uint64(high)  # in place: fresh memory costs more than the arithmetic
         drawn >>= np.uint64(32)
@@ -42,12 +43,12 @@ class Stream:
 
     def uniform(self, shape: int | tuple[int, ...]) -> NDArray[np.float64]:
         """Reals in [0, 1) with 53 random bits."""
-        count = int(np.prod(shape))
+        count = _count(shape)
         return (self._words(count) >> np.uint64(11)).astype(np.float64).reshape(shape) * 2.0**-53
 
     def permutations(self, rows: int, n: int) -> Ints:
         """`rows` independent permutations of range(n): (rows, n)."""
-        return np.argsort(self._words(rows * n).reshape(rows, n), axis=1, kind="stable")
+        return self._words(rows * n).reshape(rows, n).argsort(axis=1, kind="stable")
 
     def permutation(self, n: int) -> Ints:
         """One permutation of range(n)."""
@@ -66,7 +67,15 @@ class Stream:
         np.int64(3)
         """
         rows, size = (1, shape) if isinstance(shape, int) else shape
-        whole = np.tile(np.arange(classes), (rows, size // classes))
-        extra = self.permutations(rows, classes)[:, : size % classes]
-        drawn = np.concatenate([whole, extra], axis=1)
-        return np.take_along_axis(drawn, self.permutations(rows, size), axis=1).reshape(shape)
+        extra = self.permutations(rows, classes)
+        order = self.permutations(rows, size)
+        drawn = order % classes
+        whole = size - size % classes
+        if whole < size:
+            row, place = np.nonzero(order >= whole)
+            drawn[row, place] = extra[row, drawn[row, place]]
+        return drawn.reshape(shape)
+
+
+def _count(shape: int | tuple[int, ...]) -> int:
+    return shape if isinstance(shape, int) else prod(shape)

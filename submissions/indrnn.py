@@ -7,8 +7,10 @@ Units mix in the readout and, with `layers`, from layer to layer.
 
 Source: S. Li, W. Li, C. Cook, C. Zhu & Y. Gao, "Independently recurrent neural network (IndRNN)", CVPR 2018
 (arXiv 1803.04831). The bound, and the start of u between 2^(−1/t_max) and it, are those of its last layer,
-which is to keep what it has for t_max steps. The bound holds at every use. The paper leaves W open: here it
-starts as that of `rnn`, and b at 0.
+which is to keep what it has for t_max steps. The paper clips u after every update, so that one that went
+beyond the bound stands at it and is free to come back. A cell does not see updates: here u is reflected at
+the bound at every use, and so has a gradient wherever it is. The paper leaves W open: here it starts as that
+of `rnn`, and b at 0.
 """
 
 import torch
@@ -34,6 +36,10 @@ class IndRNN(Cell):
         self.u = nn.Parameter(torch.empty(hidden_size).uniform_(1 / self.bound, self.bound))
         self.b = nn.Parameter(torch.zeros(hidden_size))
 
+    def bounded(self, u: Tensor) -> Tensor:
+        """u, reflected at ±bound as often as it takes: (H)."""
+        return self.bound - (torch.remainder(u + self.bound, 4 * self.bound) - 2 * self.bound).abs()
+
     def initial_state(self, batch_size: int, *, device: torch.device, dtype: torch.dtype) -> Tensor:
         """Zero: (B, H)."""
         return torch.zeros(batch_size, self.hidden_size, device=device, dtype=dtype)
@@ -44,5 +50,5 @@ class IndRNN(Cell):
 
     def recur(self, pre: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """pre (B, H), state h (B, H)."""
-        h = torch.relu(pre + self.u.clamp(-self.bound, self.bound) * state)
+        h = torch.relu(pre + self.bounded(self.u) * state)
         return h, h

@@ -13,9 +13,12 @@ ASK = ("?",)
 
 def laid_out(size: int, *spans: tuple[Role, int]) -> NDArray[np.int8]:
     """Roles (T, B) that are the same in all rows: so many tokens of each, one span after the other."""
-    roles, lengths = zip(*spans, strict=True)
-    column = np.repeat(np.array(roles, np.int8), lengths)
-    return np.tile(column[:, None], (1, size))
+    roles = np.empty((sum(length for _, length in spans), size), np.int8)
+    end = 0
+    for role, length in spans:
+        roles[end : end + length] = role
+        end += length
+    return roles
 
 
 def others(token: int, *alphabets: int) -> Ints:

@@ -22,6 +22,8 @@ NAMES = SYMBOLS
 _NAME = len(VALUES)
 _NOISE = _NAME + len(NAMES)
 WORDS = VALUES + NAMES + NOISE
+_PARTS = np.array([[Role.PREFIX, Role.CUE], [Role.DECOY, Role.DECOY]], np.int8)
+"""Roles of target and source, in the chain asked for and in the other."""
 
 SPREAD = 16
 """How many places the bindings may have."""
@@ -44,7 +46,8 @@ def _embedded(
     before = int(layout.integers(SPREAD, 1)[0])
     query = before + n + gap
     t = before + late + np.arange(n)[:, None]
-    inputs = _NOISE + stream.integers(len(NOISE), (query + 1, size))
+    inputs = stream.integers(len(NOISE), (query + 1, size))
+    inputs += _NOISE
     inputs[t, rows] = bindings
     inputs[query] = bindings[n - 2 - late, rows]
     all_roles = laid_out(size, (Role.PREFIX, before + n), (Role.FILLER, gap), (Role.QUESTION, 1))
@@ -188,14 +191,13 @@ class Hop(Task):
         """Noise, assignments, noise, the variable asked for."""
         h, rows = self.hops, np.arange(size)
         values = stream.balanced(len(VALUES), (2, size))  # of the chain asked for and of the other
-        targets = _NAME + stream.choose(len(NAMES), 2 * h, size).T.reshape(2, h, size)
-        sources = np.concatenate([values[:, None], targets[:, :-1]], axis=1)
+        links = np.empty((2, h, 2, size), np.int64)  # of both chains, target and source of each assignment
+        links[:, :, 0] = _NAME + stream.choose(len(NAMES), 2 * h, size).T.reshape(2, h, size)
+        links[:, 0, 1], links[:, 1:, 1] = values, links[:, :-1, 0]
         first = stream.balanced(2, (h, size))  # the chain whose turn comes first
-        chain = np.stack([first, 1 - first], axis=1)  # (h, 2, B)
-        turn = np.arange(h)[:, None, None]
-        pairs = np.stack([targets[chain, turn, rows], sources[chain, turn, rows]], axis=2)
-        parts = np.array([[Role.PREFIX, Role.CUE], [Role.DECOY, Role.DECOY]], np.int8)
-        roles = parts[chain].swapaxes(2, 3)  # (h, 2, 2, B)
+        chain = first[:, None, None] ^ np.arange(2)[:, None, None]  # (h, 2, 1, B): that one, then the other
+        turn, part = np.arange(h)[:, None, None, None], np.arange(2)[:, None]
+        pairs, roles = links[chain, turn, part, rows], _PARTS[chain, part]  # (h, 2, 2, B)
         late = 2 * (1 - first[-1])
         return _embedded(
             stream, layout, gap, pairs.reshape(-1, size), roles.reshape(-1, size), late, values[0]

@@ -87,7 +87,8 @@ class Bracket(Task):
         walk = np.cumsum(2 * (drawn & 1) - 1, axis=0, dtype=np.int32) + self.depth
         walk -= walk // (2 * self.depth) * (2 * self.depth)  # what % gives, which is slower
         depth = np.minimum(np.abs(walk - self.depth), np.arange(2 * pairs, dtype=np.int32)[::-1, None])
-        opens = np.diff(depth, axis=0, prepend=np.int32(0)) > 0
+        opens = np.ones(depth.shape, np.bool_)  # the first token does
+        opens[1:] = depth[1:] > depth[:-1]
         shift = 2 * (depth - opens)
         changes = (drawn >> 1 << shift) * opens
         kinds = np.bitwise_xor.accumulate(changes, axis=0) >> shift & (KINDS - 1)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.cell import Cell, Stack, count_parameters, has_projection, overrides
+from harness.cell import Cell, Stack, count_parameters, has_projection, overrides, stack
 
 CPU = {"device": torch.device("cpu"), "dtype": torch.float32}
 
@@ -92,6 +92,29 @@ def test_a_stack_feeds_each_layer_the_one_below():
         assert torch.equal(y, top)
         assert torch.equal(state[0], a)
         assert torch.equal(state[1], b)
+
+
+class Unrolling(Sum):
+    """The same, all steps at once too."""
+
+    def unroll(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        y = state + (x @ (self.weight * self.mask).T + self.bias).cumsum(dim=0)
+        return y, y[-1]
+
+
+def test_a_stack_unrolls_where_all_its_layers_do():
+    cells = [Unrolling(4, 3), Unrolling(3, 3)]
+    made = stack(cells)
+    assert overrides(made, "unroll")
+    assert not overrides(stack([Unrolling(4, 3), Sum(3, 3)]), "unroll")
+    x, start = torch.randn(5, 2, 4), (torch.randn(2, 3), torch.randn(2, 3))
+    state, steps = start, []
+    for x_t in x:
+        y, state = made.step(x_t, state)
+        steps.append(y)
+    outputs, last = made.unroll(x, start)
+    torch.testing.assert_close(outputs, torch.stack(steps))
+    torch.testing.assert_close(last, state)
 
 
 def test_a_stack_counts_and_masks_as_its_layers_do():

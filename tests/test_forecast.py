@@ -14,7 +14,7 @@ from harness.store import Card, RunRequest, RunResult, Score, Store
 
 WORK = Work(
     cell="gru", name="gru", task="gap-copy@1", protocol="quick@1", gap=64, hidden_size=37, parameters=8000,
-    members=4, updates=1000, length=70, farthest=64,
+    members=4, updates=1000, length=70, farthest=64, words=17,
 )  # fmt: skip
 NOTHING = pd.DataFrame(
     columns=[
@@ -56,6 +56,7 @@ def test_without_a_past_it_is_what_is_known_of_the_cell():
     assert seconds(WORK._replace(members=2)) < seconds()
     assert seconds(WORK._replace(parameters=32_000)) > 2 * seconds()
     assert seconds(WORK._replace(farthest=2)) < seconds() / 2  # it is solved soon
+    assert seconds(WORK._replace(words=2000)) > seconds()
     assert (
         seconds(WORK._replace(name="rnn"))
         < seconds(WORK._replace(name="mine"))

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import re
 import shutil
@@ -176,9 +177,9 @@ def test_what_a_cell_has_to_fail_is_known_without_running_it():
     def said(line):
         return CELL.replace("    def __init__", f"    {line}\n\n    def __init__")
 
-    assert expected_failures(said('expected_failures = {"gradient": "it is frozen"}')) == {
-        "gradient": "it is frozen"
-    }
+    for way in ("expected_failures", "expected_failures: ClassVar[Mapping[str, str]]"):
+        found = expected_failures(said(way + ' = {"gradient": "it is frozen"}'))
+        assert found == {"gradient": "it is frozen"}
     for other in (CELL, "x = 1\n", "def f(:\n", said("expected_failures = made()"), said("k = {'a': 'b'}")):
         assert expected_failures(other) == {}
 
@@ -409,6 +410,8 @@ def test_installed_packages_add_cells(install, request):
     )
     file = cell_files()["echo"]
     assert file.summary() == ("Says what it hears.", "scale=1.0, deep=False")
+    assert file.recorded.endswith("# package echo-cells 1.2\n")
+    assert file.version == hashlib.sha256(file.recorded.encode()).hexdigest()[:12]
     assert "echo_pkg" not in sys.modules
     request.addfinalizer(lambda: [sys.modules.pop(m, None) for m in ("echo_pkg", "echo_pkg.cells")])
     spec = find_cell("echo[scale=2]")

@@ -413,9 +413,8 @@ def test_engine_memory_and_device_reach_the_workers(run, here):
         engine="reference", memory=123, device="cpu", timeout=9.5, executor="ray", address="there:1",
         repetitions=1,
     )  # fmt: skip
-    assert here.given == ("ray", "reference", 123, "there:1")
+    assert here.given == ("ray", "reference", 123, 9.5, "there:1")
     assert here.devices == ["cpu"]
-    assert here.timeout == 9.5
 
 
 def test_no_more_workers_are_wanted_than_there_are_members(run, here):
@@ -454,17 +453,35 @@ def test_a_broken_cell_is_told_of_and_the_others_run(run, here, tmp_path):
     texts = {
         "syntax": "def f(:\n",
         "none": "x = 1\n",
+        "two": "from harness import Cell\n\n\nclass A(Cell): ...\n\n\nclass B(Cell): ...\n",
+        "leaving": "import sys\n\nsys.exit(3)\n",
         "few": "from harness import Cell\n\n\nclass Few(Cell):\n    def __init__(self):\n        pass\n",
     }
     for name, text in texts.items():
         (tmp_path / f"{name}.py").write_text(text)
-    unbuildable, raising = (plugin_cells.write(tmp_path, name) for name in ("unbuildable", "raising"))
-    cells = [*(str(tmp_path / f"{name}.py") for name in texts), unbuildable, raising, "gru"]
+    written = [
+        plugin_cells.write(tmp_path, name)
+        for name in ("unbuildable", "raising", "exiting", "ill_fitting", "one_way")
+    ]
+    cells = [*(str(tmp_path / f"{name}.py") for name in texts), *written, "gru"]
     results = run(cells, gaps=[2])
-    assert [(row["cell"], row["failed"]) for row in results.rows()] == [("gru", 0), ("raising", 2)]
+    assert [(row["cell"], row["failed"]) for row in results.rows()] == [
+        ("exiting", 2), ("gru", 0), ("ill-fitting", 2), ("one-way", 2), ("raising", 2),
+    ]  # fmt: skip
+    runs = results.runs().drop_duplicates("cell").set_index("cell")
+    line = plugin_cells.line
+    assert runs["reason"].dropna().to_dict() == {
+        "exiting": f"exiting.py:{line('exiting', 'sys.exit')}: SystemExit: 3",
+        "ill-fitting": f"ill_fitting.py:{line('ill_fitting', 'def step')}: TypeError: Plugin.step() takes 2 "
+        "positional arguments but 3 were given",
+        "one-way": f"one_way.py:{line('one_way', 'raise')}: RuntimeError: there is no way back",
+        "raising": f"raising.py:{line('raising', 'raise')}: RuntimeError: the step is out of order",
+    }
     assert [line.replace(f"{tmp_path}/", "") for line in results.unfinished] == [
         "syntax.py:1: SyntaxError: invalid syntax (syntax.py, line 1)",
         "none.py: a file holds one subclass of harness.Cell, here are: none",
+        "two.py: a file holds one subclass of harness.Cell, here are: A, B; name one, as in two.py:A",
+        "leaving.py:3: SystemExit: 3",
         "cell few: few.py:4: TypeError: Few.__init__() takes 1 positional argument but 3 were given",
         f"cell unbuildable: unbuildable.py:{plugin_cells.line('unbuildable', 'self.nothing')}: "
         "AttributeError: 'Plugin' object has no attribute 'nothing'",

@@ -129,8 +129,8 @@ def test_two_drivers_at_once_share_the_work(run, monkeypatch):
         return pools[threading.current_thread().name](*given)
 
     class Slow(Here):
-        def run(self, jobs, claim):
-            for number, event in enumerate(super().run(jobs, claim)):
+        def run(self, jobs, *given, **named):
+            for number, event in enumerate(super().run(jobs, *given, **named)):
                 if number == 0:
                     inside.wait(30)  # both have begun something
                 yield event

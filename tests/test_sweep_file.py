@@ -153,8 +153,7 @@ def test_its_runs_are_one_plan_the_longest_first_and_once(write, here):
         (cell, gap) for cell in ("gru.py", "rnn.py") for gap in (None, 2, 30)
     }
     assert "gru · gap-copy · quick@1[gaps=2/30,hidden_size=4,lr=0.01,updates=4] · gap 30" in labels
-    assert here.given == ("ray", "reference", 1 << 30, "head:6379")
-    assert here.timeout == 90.0
+    assert here.given == ("ray", "reference", 1 << 30, 90.0, "head:6379")
     rows = results.rows()
     assert [(row["cell"], row["runs"], row["reused"]) for row in rows] == [
         (cell, 2, 0) for cell in ("gru", "gru", "rnn", "rnn")

@@ -1,5 +1,6 @@
 """Conformance of cells and tasks: named checks that third parties run like ours."""
 
+from harness.checks.apart import check_apart
 from harness.checks.cells import CELL_CHECKS, QUICK_CHECKS, check_cell
 from harness.checks.check import Check, Finding
 from harness.checks.specimen import Specimen
@@ -13,6 +14,7 @@ __all__ = [
     "Check",
     "Finding",
     "Specimen",
+    "check_apart",
     "check_cell",
     "check_task",
 ]

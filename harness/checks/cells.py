@@ -1,6 +1,6 @@
 """The conformance checks of cells."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 
 from harness.checks import engines, sequences, weights
@@ -101,10 +101,17 @@ def check_cell(
     >>> from harness.registry import find_cell
     >>> [f.verdict for f in check_cell(find_cell("gru"))]  # doctest: +SKIP
     """
-    specimen, findings = Specimen(spec), []
-    for check in (*CELL_CHECKS, *(SLOW_CHECKS if slow else ())):
+    return list(findings(spec, (*CELL_CHECKS, *(SLOW_CHECKS if slow else ())), report))
+
+
+def findings(
+    spec: CellSpec, checks: Iterable[Check[Specimen]], report: Callable[[str], None]
+) -> Iterator[Finding]:
+    """What each of the checks finds of a cell, as it is made; see `check_cell`."""
+    specimen = Specimen(spec)
+    for check in checks:
         report(check.name)
-        findings.append(check(specimen))
-        if check is RUNS and findings[-1].verdict == "failed":
-            break
-    return findings
+        finding = check(specimen)
+        yield finding
+        if check is RUNS and finding.verdict == "failed":
+            return

@@ -84,7 +84,9 @@ class Check(Generic[S_contra]):
         try:
             found = self.run(subject)
         except (Exception, SystemExit) as error:
-            case = str(error) if isinstance(error, UserError) else describe(error)
+            case = (
+                str(error) if isinstance(error, UserError) else describe(error, getattr(subject, "cls", None))
+            )
             found = Found("failed", "raises", case=case)
         seconds = time.perf_counter() - began
         excuse = subject.expected_failures.get(self.name)

@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
 from harness.cell import Cell, State, has_projection
 from harness.checks.check import Found
+from harness.checks.fresh import Lost, Say, begin
 from harness.checks.specimen import (
     INPUTS,
     Specimen,
@@ -31,6 +32,7 @@ from harness.checks.specimen import (
     ways,
     weighed,
 )
+from harness.registry.cells import CellFile, CellSpec
 
 LENGTHS = (1, 2, 3, 7, 16, 33, 130)
 CHANGED = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 139)
@@ -228,26 +230,30 @@ def determinism(specimen: Specimen) -> Found:
 
 @torch.no_grad()
 def state(specimen: Specimen) -> Found:
-    """A sequence cut in two: its state is written as bytes, read, and given to a cell that is built anew,
-    while another one has run meanwhile. And how many numbers the state has, at first and later.
+    """A sequence cut in two: its state is written as bytes, read in another process, and given to the cell
+    that is built there. And how many numbers the state has, at first and later.
     """
-    x = noise(13, 3, INPUTS)
+    x = _cut_in_two()
+    halves, expected = [], []
     for name in ways(specimen.cell()):
         whole = _outputs(specimen, name, x)
         for cut in (1, 6, 12):
-            first, second = specimen.cell(), specimen.cell()
-            _, between = ways(first)[name](first, x[:cut], start(first, x))
-            written = io.BytesIO()
-            torch.save(between, written)
-            _outputs(specimen, name, noise(3, 3, INPUTS, key=1))
-            read = torch.load(io.BytesIO(written.getvalue()), weights_only=False)
-            start(second, x)
-            tail, _ = ways(second)[name](second, x[cut:], read)
-            if off := difference(tail, whole[cut:]):
-                case = (
-                    f"{name}: {cut} steps, then the rest by a new cell from the state that was given, {off}"
-                )
-                return Found("failed", "not all that is remembered is in the state", case=case)
+            cell = specimen.cell()
+            _, between = ways(cell)[name](cell, x[:cut], start(cell, x))
+            halves.append((name, cut, _written(between)))
+            expected.append(whole[cut:])
+    spec = specimen.spec
+    try:
+        (tails,) = begin(_continue, spec.file, dict(spec.options), spec.layers, halves)
+    except Lost as error:
+        case = f"continued in a fresh process: {error}"
+        return Found("failed", "not all that is remembered is in the state", case=case)
+    for (name, cut, _), tail, rest in zip(halves, _read(tails), expected, strict=True):
+        if off := difference(tail, rest):
+            case = (
+                f"{name}: {cut} steps, then the rest in a fresh process, from the state that was given, {off}"
+            )
+            return Found("failed", "not all that is remembered is in the state", case=case)
     cell = specimen.cell()
     sizes = [_numbers(start(cell, x)), *(_numbers(stepped(cell, x[:t], start(cell, x))[1]) for t in (1, 13))]
     for t, (a, b) in zip((1, 13), pairwise(sizes), strict=True):
@@ -257,6 +263,33 @@ def state(specimen: Specimen) -> Found:
     return Found(
         "passed", f"complete, {sizes[0]} numbers at width {specimen.width}", {"state_floats": sizes[0]}
     )
+
+
+def _cut_in_two() -> Tensor:
+    return noise(13, 3, INPUTS)
+
+
+@torch.no_grad()
+def _continue(
+    say: Say, file: CellFile, options: dict[str, Any], layers: int, halves: list[tuple[str, int, bytes]]
+) -> None:
+    """Run the cell on from each state, by so many steps before and a way to run it; say the outputs."""
+    specimen, x, tails = Specimen(CellSpec(file, file.cell_class(), options, layers)), _cut_in_two(), []
+    for name, cut, state in halves:
+        cell = specimen.cell()
+        start(cell, x)
+        tails.append(ways(cell)[name](cell, x[cut:], _read(state))[0])
+    say(_written(tails))
+
+
+def _written(tensors: Any) -> bytes:
+    file = io.BytesIO()
+    torch.save(tensors, file)
+    return file.getvalue()
+
+
+def _read(written: bytes) -> Any:
+    return torch.load(io.BytesIO(written), weights_only=False)
 
 
 def _numbers(state: State) -> int:

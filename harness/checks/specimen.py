@@ -48,6 +48,11 @@ class Specimen:
         return self.spec.id
 
     @property
+    def cls(self) -> type[Cell]:
+        """The cell's class."""
+        return self.spec.cls
+
+    @property
     def expected_failures(self) -> Mapping[str, str]:
         """What the cell's class says that it has to fail, and why."""
         return self.spec.cls.expected_failures

@@ -29,7 +29,9 @@ _MARGIN = 5
 """Columns of the labels beside a plot."""
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 """The bits of a braille letter's dots, by column and row."""
-_ASCII = str.maketrans({"≥": ">=", "·": "-", "–": "-", "┊": ":", "│": "|", "└": "+", "─": "-", "┬": "+"})
+_ASCII = str.maketrans(
+    {"≥": ">=", "·": "-", "–": "-", "┊": ":", "│": "|", "└": "+", "─": "-", "┬": "+", "†": "^"}
+)
 
 
 def show(
@@ -46,7 +48,7 @@ def show(
             console.print(Text(" · ".join(place) + " division", style="bold"))
             console.print(plot(part, min(console.width, 100), ascii_only=console.options.ascii_only))
             _print_numbers(console, part, beside, references)
-            _print_failures(console, runs.merge(part[by].drop_duplicates(), on=by))
+            print_failures(console, runs.merge(part[by].drop_duplicates(), on=by))
             console.print()
 
 
@@ -161,7 +163,8 @@ def _print_numbers(
     )
     took = table(["H", "params", "state", "lr", "reps", "runs", "failed", "seconds"])
     for entry in summary.itertuples():
-        shown = f"{entry.cell} (reference)" if entry.cell in references else entry.cell
+        marks = ["reference"] * (entry.cell in references) + ["reported"] * bool(entry.reported)
+        shown = f"{entry.cell} ({', '.join(marks)})" if marks else entry.cell
         name = [Text(part, style=colour(entry.cell)) for part in (letters[entry.cell], shown)]
         known = accuracy.loc[(entry.cell, entry.hidden_size)].dropna()
         values = [f"{known[gap]:.2f}" if gap in known else "–" for gap in gaps.index]
@@ -206,7 +209,8 @@ def table(columns: Iterable[str], first: Iterable[str] = ("",)) -> Table:
     return made
 
 
-def _print_failures(console: Console, runs: "pd.DataFrame") -> None:
+def print_failures(console: Console, runs: "pd.DataFrame") -> None:
+    """A line for each run that failed, as far as they are few."""
     lines = failures(runs)
     if len(lines) > _SHOWN:
         lines[_SHOWN:] = [f"and {len(lines) - _SHOWN} more"]

@@ -41,12 +41,14 @@ def train(run: "Callable[[Callable[[Event], None]], Results]", as_json: bool) ->
                 "Interrupted. What is finished is kept; the same command continues.", soft_wrap=True
             )
             sys.exit(130)
+    from harness.cli._terminal import print_failures, references_of, show
+
     if as_json:
         for row in results.rows():
             click.echo(json.dumps(row))
+        print_failures(console, results.runs())
     else:
         from harness import stats
-        from harness.cli._terminal import references_of, show
 
         scores, runs = results.scores(), results.runs()
         if len(scores):

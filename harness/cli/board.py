@@ -1,7 +1,7 @@
 """`harness board`."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,14 +9,11 @@ import click
 from harness.cli._held import chosen, opened
 from harness.cli._options import db_option, one_format
 from harness.errors import UserError
-from harness.ids import Id
-from harness.registry import expected_failures
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.board import Board
-    from harness.store import Store
 
 _WIDE = 118
 """Columns from which on everything stands in one table."""
@@ -58,23 +55,10 @@ def command(protocol: str | None, db: str | None, as_json: bool, as_csv: bool) -
     elif as_csv:
         click.echo(board.table().to_csv(index=False), nl=False)
     else:
-        _show(
-            board,
-            list(_excuses(store, board.rows["cell"])),
-            [p for p in offered if p != board.terms.protocol.id],
-        )
+        _show(board, [p for p in offered if p != board.terms.protocol.id])
 
 
-def _excuses(store: "Store", cells: Iterable[str]) -> Iterator[str]:
-    """The checks that cells have to fail, and why, read off their sources in the store."""
-    for cell in dict.fromkeys(cells):
-        card = store.card("cell", cell)
-        class_name = Id.parse(cell).name.partition(".")[2] or None
-        for check, why in expected_failures(card.source, class_name).items() if card else ():
-            yield f"{cell} is expected to fail the check {check}: {why}"
-
-
-def _show(board: "Board", excuses: list[str], others: list[str]) -> None:
+def _show(board: "Board", others: list[str]) -> None:
     from rich.text import Text
 
     from harness.cli._terminal import printing, table
@@ -90,11 +74,11 @@ def _show(board: "Board", excuses: list[str], others: list[str]) -> None:
             made = table(columns, first=("rank", "tie"))
             for row in listed.itertuples():
                 rank, tie = rank_text(row)
-                name = Text(row.cell, style=colour(row.cell))
+                name = Text(f"{row.cell} †" if row.reported else row.cell, style=colour(row.cell))
                 made.add_row(rank, tie, name, *(text(row) for text in columns.values()))
             if len(listed):
                 console.print(made)
-        for note in [*_notes(board, listed), *excuses]:
+        for note in _notes(board, listed):
             console.print(note, style="dim", highlight=False, markup=False)
         for line in _commands(board, listed, others):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -111,6 +95,11 @@ def _notes(board: "Board", listed: "pd.DataFrame") -> Iterator[str]:
     yield "rank: a range where the data cannot tell cells apart; tie groups are told apart, each from each"
     if (listed["status"] == "provisional").any():
         yield f"*: provisional, with fewer than {FULL} repetitions"
+    if listed["reported"].any():
+        yield "†: reported, at least in part: runs that came from a file and were not measured here"
+    for cell, checks in board.expected.items():
+        for check, why in checks.items():
+            yield f"{cell} is expected to fail the check {check}: {why}"
 
 
 def _commands(board: "Board", listed: "pd.DataFrame", others: Sequence[str]) -> Iterator[str]:

@@ -43,7 +43,8 @@ def command(tasks: tuple[str, ...], cells: tuple[str, ...], slow: bool, as_json:
     Of a task: the gap is the one asked for, the oracle is right, answers are balanced, nothing but the cue
     tells them, samples are the same for ever. Of a cell: it sees nothing that is to come and no other row,
     all it remembers is in its state, all ways to run it agree, everything in it learns, and it learns
-    something. Takes some seconds for each. The exit code is 1 when a check fails, 2 when a file is broken.
+    something. Takes some seconds for each. Every cell has a process of its own: one that hangs, or ends it,
+    fails, and the others are checked. The exit code is 1 when a check fails, 2 when a file is broken.
 
     \b
     Examples:
@@ -57,7 +58,7 @@ def command(tasks: tuple[str, ...], cells: tuple[str, ...], slow: bool, as_json:
         click.echo(f"harness: {line}", err=True)
     from rich.console import Console
 
-    from harness.checks import check_cell, check_task
+    from harness.checks import check_apart, check_task
 
     out, err = Console(highlight=False), Console(stderr=True)
     failed = False
@@ -68,7 +69,7 @@ def command(tasks: tuple[str, ...], cells: tuple[str, ...], slow: bool, as_json:
                 err.print(label, highlight=False, markup=False, soft_wrap=True)
             report: Callable[[str], None] = lambda check: status.update(f"{label}: {check}")  # noqa: B023, E731
             if isinstance(subject, CellSpec):
-                findings = check_cell(subject, report, slow=slow)
+                findings = check_apart(subject, report, slow=slow)
             else:
                 findings = check_task(subject, report)
         failed |= any(finding.verdict == "failed" for finding in findings)

@@ -106,7 +106,7 @@ def import_(file: str, db: str | None) -> None:
     """Read results from a file that `export` wrote; `reference` means those that come with the harness.
 
     All of it is checked first: versions, hashes, tasks and counts. What is in the store stays as it is, and
-    what is in both is not taken twice.
+    what is in both is not taken twice. What is new is marked as reported, as against measured here.
 
     \b
     Examples:
@@ -118,7 +118,9 @@ def import_(file: str, db: str | None) -> None:
     records = read(file)  # before a store is made for them
     store = Store.open(db)
     new = store.add(records)
-    click.echo(f"{new:,} runs are new in {store.database.name}, {len(records) - new:,} were there")
+    click.echo(
+        f"{new:,} runs are new in {store.database.name}, as reported, {len(records) - new:,} were there"
+    )
 
 
 @command.command()

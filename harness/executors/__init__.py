@@ -14,12 +14,17 @@ ExecutorName = Literal["local", "ray"]
 
 
 def find_executor(
-    name: str = "local", engine: str = "auto", memory: int | None = None, address: str | None = None
+    name: str = "local",
+    engine: str = "auto",
+    memory: int | None = None,
+    timeout: float | None = None,
+    address: str | None = None,
 ) -> Executor:
     """The executor of this name, with nothing started yet.
 
     engine: how its workers run cells: an EngineName
     memory: bytes that all workers of a machine together may keep for the backward pass
+    timeout: seconds that a population may take, once its worker has it
     address: of a Ray cluster; a Ray of our own on this machine if None, unless `RAY_ADDRESS` names one
     Raises UserError on an unknown name, and where Ray is asked for and not installed.
     """
@@ -28,10 +33,10 @@ def find_executor(
     if name == "local":
         if address is not None:
             raise UserError(f"--address {address} is of a Ray cluster: it goes with --executor ray")
-        return Local(engine, memory)
+        return Local(engine, memory, timeout)
     from harness.executors.ray import OnRay
 
-    return OnRay(engine, memory, address)
+    return OnRay(engine, memory, timeout, address)
 
 
 __all__ = [

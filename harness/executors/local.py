@@ -18,10 +18,11 @@ class Local(Pool[Worker]):
 
     memory: bytes that all together may keep for the backward pass; if None, half of what is free, and no more
     than ENOUGH
+    timeout: seconds that a population may take
     """
 
-    def __init__(self, engine: str, memory: int | None = None) -> None:
-        super().__init__()
+    def __init__(self, engine: str, memory: int | None = None, timeout: float | None = None) -> None:
+        super().__init__(timeout)
         self.free = free_memory()
         self.engine = engine
         self.memory = memory or min(self.free // 2, ENOUGH)
@@ -30,6 +31,7 @@ class Local(Pool[Worker]):
     def start(self, device: str, most: int) -> None:
         """Have workers for this device: one for each core, or one for a GPU; no more than there is work."""
         self.devices = _devices(device)
+        self.device = self.devices[0]
         self.size = max(1, min(len(self.devices), most))
         self._fill(self.size)
 
@@ -54,11 +56,12 @@ def _devices(name: str) -> list[str]:
     device = find_device(name)
     if device.type == "cpu":
         return ["cpu"] * cores()
-    if device.index is not None:
-        return [str(device)]
     import torch
 
-    return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    count = torch.cuda.device_count()
+    if device.index is not None or count == 1:
+        return [str(device)]
+    return [f"cuda:{number}" for number in range(count)]
 
 
 def find_device(name: str) -> "torch.device":

@@ -9,6 +9,9 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from harness.executors.job import Failed, Job, Trial
 from harness.executors.process import Message
 
+TRIAL_SECONDS = 60.0
+"""What loading and building a cell may take: a fraction of a second does."""
+
 Claim = Callable[[int], Job | None]
 
 
@@ -18,6 +21,11 @@ class Executor(Protocol):
     @property
     def size(self) -> int:
         """How many populations train at once."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """What they train on: `cpu`, `cuda` or `cuda:n`."""
         ...
 
     def __enter__(self) -> "Executor": ...
@@ -37,12 +45,10 @@ class Executor(Protocol):
         self,
         jobs: Sequence[Job | Trial],
         claim: Claim | None = None,
-        timeout: float | None = None,
     ) -> Iterator[tuple[int, str, Any]]:
         """Run the jobs, in their order; yields (number of the job, kind, content) as it comes.
 
         claim: asked, once there is a worker for the job of this number, what of it to do; None: nothing
-        timeout: seconds that each may take, once its worker has it
         kind: `begin`, `progress` (a Progress), `note` (a line) or `outcome` (an Outcome)
         What becomes of a worker happens to its own job, and to no other.
         """
@@ -72,10 +78,14 @@ S = TypeVar("S", bound=Seat)
 
 
 class Pool(ABC, Generic[S]):
-    """Workers, whatever they are: each has one job at a time, and one that dies is replaced."""
+    """Workers, whatever they are: each has one job at a time, and one that dies is replaced.
 
-    def __init__(self) -> None:
-        self.size = 0
+    timeout: seconds that a population may take
+    """
+
+    def __init__(self, timeout: float | None = None) -> None:
+        self.timeout = timeout
+        self.size, self.device = 0, ""
         self.workers: list[S] = []
 
     def __enter__(self) -> Self:
@@ -109,7 +119,6 @@ class Pool(ABC, Generic[S]):
         self,
         jobs: Sequence[Job | Trial],
         claim: Claim | None = None,
-        timeout: float | None = None,
     ) -> Iterator[tuple[int, str, Any]]:
         """Run the jobs: see Executor."""
         left = list(enumerate(jobs))
@@ -124,7 +133,7 @@ class Pool(ABC, Generic[S]):
                     job = claim(number) if claim else planned
                     if job is not None:
                         worker.job = number
-                        worker.give(job, _steps_ahead(job, left, len(self.workers)), timeout)
+                        worker.give(job, _steps_ahead(job, left, len(self.workers)), self._seconds(job))
                         yield number, "begin", None
             for worker, message in self._receive(self._busy()) if left or self._busy() else []:
                 assert worker.job is not None
@@ -134,6 +143,12 @@ class Pool(ABC, Generic[S]):
                 if isinstance(content, Failed):
                     content = content._replace(output=message.output)
                 yield number, message.kind, content
+
+    def _seconds(self, job: Job | Trial) -> float | None:
+        """What it may take, once its worker has it."""
+        if isinstance(job, Trial):
+            return min(TRIAL_SECONDS, self.timeout or TRIAL_SECONDS)
+        return self.timeout
 
     def _busy(self) -> list[S]:
         return [worker for worker in self.workers if worker.job is not None]

@@ -8,6 +8,7 @@ into a process of Ray's.
 import os
 import pickle
 import signal
+import socket
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from harness.executors.pool import Pool
 from harness.executors.process import TICK, Message, Worker, cores, receive
 
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+KNOCK_SECONDS = 10.0
+"""How long a cluster has to answer at its address."""
 _STORE = 128 << 20
 """Bytes of Ray's object store, where Ray is ours: what crosses is small."""
 
@@ -114,11 +117,18 @@ class OnRay(Pool[Seat]):
     """Workers of a request on a Ray cluster, as many as it has CPUs or GPUs when we come.
 
     memory: bytes that all on one machine may keep for the backward pass, chosen as by Local if None
+    timeout: seconds that a population may take
     address: the cluster's; None: `RAY_ADDRESS`, else a Ray on this machine, which is shut down at the end
     """
 
-    def __init__(self, engine: str, memory: int | None = None, address: str | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        engine: str,
+        memory: int | None = None,
+        timeout: float | None = None,
+        address: str | None = None,
+    ) -> None:
+        super().__init__(timeout)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # says so at length otherwise
         try:
@@ -127,7 +137,7 @@ class OnRay(Pool[Seat]):
             raise UserError("--executor ray needs Ray: pip install 'recurrent-harness[ray]'") from None
         self.engine, self.memory = engine, memory
         self.address = address or os.environ.get("RAY_ADDRESS")
-        self.device, self.places = "", 1
+        self.places = 1
         self.unborn = 0
         """How many workers were lost before they had begun."""
         self._ours = not ray.is_initialized()
@@ -190,6 +200,13 @@ def _connect(address: str | None) -> None:
     """Have Ray: the one at an address, or a new one on this machine. Raises UserError where there is none."""
     import ray
 
+    what = f"--address {address}: there is no Ray cluster" if address else "Ray cannot be started here"
+    host, colon, port = (address or "").rpartition("//")[2].rpartition(":")
+    if colon and port.isdigit():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
+        except OSError as error:  # Ray itself would try for minutes
+            raise UserError(f"{what}: {error.strerror or error}") from error
     handler = signal.getsignal(signal.SIGTERM)
     try:
         if address:
@@ -198,7 +215,6 @@ def _connect(address: str | None) -> None:
             ours: dict[str, Any] = {"num_cpus": cores(), "object_store_memory": _STORE}
             ray.init(address="local", include_dashboard=False, **ours, **_QUIET)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        what = f"--address {address}: there is no Ray cluster" if address else "Ray cannot be started here"
         raise UserError(f"{what}: {_said(error)}") from error
     finally:
         if threading.current_thread() is threading.main_thread():

@@ -10,6 +10,7 @@ import hashlib
 import os
 import pickle
 import platform
+import re
 import resource
 import signal
 import socket
@@ -51,6 +52,8 @@ def main() -> None:
 
     try:
         import torch
+
+        import harness.engine  # noqa: F401  # its import takes seconds, which are none of a job's
 
         threads, settings = connection.recv()
         torch.set_num_threads(threads)
@@ -150,7 +153,7 @@ def work(job: Job, settings: dict[str, Any], tell: Tell) -> Outcome:
         if out_of_memory(error):
             return failed("out-of-memory", str(error).strip().partition("\n")[0])
         checkpoint.done()
-        return failed("crashed", describe(error))
+        return failed("crashed", describe(error, spec.cls))
 
 
 def _checkpoint(job: Job, device: Any) -> "Checkpoint":
@@ -167,13 +170,19 @@ def _checkpoint(job: Job, device: Any) -> "Checkpoint":
     return Checkpoint(Path(cache, "recurrent-harness", "checkpoints"), population, job.members)
 
 
-def describe(error: BaseException) -> str:
-    """An exception in one line: where in the cell it was raised, its type and message."""
+def describe(error: BaseException, cls: type | None = None) -> str:
+    """An exception in one line: where in the cell it was raised, its type and message.
+
+    cls: the cell's class; where a method of it does not take what it is called with, that is the place
+    """
     import torch
 
+    first = str(error).strip().partition("\n")[0]
+    called = re.match(r"\w+\.(\w+)\(\) (takes|missing|got)", first) if isinstance(error, TypeError) else None
+    if called and (code := getattr(getattr(cls, called[1], None), "__code__", None)):
+        return f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}: TypeError: {first}"
     frames = traceback.extract_tb(error.__traceback__)
     ours = [f for f in frames if not f.filename.startswith((os.path.dirname(torch.__file__), "<"))]
-    first = str(error).strip().partition("\n")[0]
     return f"{os.path.basename(ours[-1].filename)}:{ours[-1].lineno}: {type(error).__name__}: {first}"
 
 

@@ -42,8 +42,13 @@ class CellFile(SourceFile):
 
     @property
     def version(self) -> str:
-        """The hash of all that it is made of; of a package's, of its release too, which holds the rest."""
-        return digest(f"{self.whole}\n{self.plugin}") if self.plugin else digest(self.whole)
+        """The hash of what is recorded of it."""
+        return digest(self.recorded)
+
+    @property
+    def recorded(self) -> str:
+        """The text of all that it is made of; of a package's with its release, which holds the rest."""
+        return f"{self.whole}\n# {self.plugin}\n" if self.plugin else self.whole
 
     @property
     def place(self) -> str:
@@ -122,7 +127,10 @@ def expected_failures(source: str, class_name: str | None = None) -> dict[str, s
     except SyntaxError:
         return {}
     for statement in node.body if node else ():
-        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "expected_failures":
+        if not isinstance(statement, ast.Assign | ast.AnnAssign):
+            continue
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+        if ast.unparse(target) == "expected_failures" and statement.value:
             try:
                 return {str(check): str(why) for check, why in ast.literal_eval(statement.value).items()}
             except (ValueError, AttributeError):
@@ -164,13 +172,13 @@ class CellSpec:
 
     def build(self, input_size: int, hidden_size: int) -> "Cell":
         """A new cell, its weights from torch's global generator. Raises UserError if it refuses."""
-        from harness.cell import Stack
+        from harness.cell import stack
 
         with self.refusals():
             if self.layers == 1:
                 return self.cls(input_size, hidden_size, **self.options)
             sizes = [input_size] + [hidden_size] * (self.layers - 1)
-            return Stack(self.cls(size, hidden_size, **self.options) for size in sizes)
+            return stack(self.cls(size, hidden_size, **self.options) for size in sizes)
 
     @contextmanager
     def refusals(self) -> Iterator[None]:

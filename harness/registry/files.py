@@ -87,7 +87,7 @@ class SourceFile:
         sys.modules[name] = module
         try:
             exec(compile(source, str(path), "exec"), vars(module))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[name], sys.modules[package]
             said = str(error).replace(package, "")
             raise BrokenFile(f"{path}:{line_of(error, path)}: {type(error).__name__}: {said}") from error
@@ -105,7 +105,7 @@ def _imported_from_beside(source: str) -> Iterator[str]:
             yield from [node.module] if node.module else [alias.name for alias in node.names]
 
 
-def line_of(error: Exception, path: Path) -> int:
+def line_of(error: BaseException, path: Path) -> int:
     """The line of the file at which the error arose."""
     if isinstance(error, SyntaxError):
         return error.lineno or 0

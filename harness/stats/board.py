@@ -144,10 +144,10 @@ def board(
     `unranked`, and `incomplete` without a single whole one; best_rank and worst_rank, tie (the number of its
     group); score, low, high; trained and extrapolated, the score's parts on either side of the largest
     trained gap; repetitions; horizon_gap and horizon_censored, the median over tasks (the lower one of two);
-    cell_parameters, state_floats; over all rates runs, failed, seconds, device; updates_to_solve, the median
-    over the chosen runs; gap_auc, a dict by task, and curve, one of mean normalised accuracy by gap; missing,
-    the tasks that lack; command, which makes the entry as it is, and completes, which makes more of it: a
-    rank, or a full entry. What is not known is null.
+    cell_parameters, state_floats; over all rates runs, failed, reported (not measured here), seconds, device;
+    updates_to_solve, the median over the chosen runs; gap_auc, a dict by task, and curve, one of mean
+    normalised accuracy by gap; missing, the tasks that lack; command, which makes the entry as it is, and
+    completes, which makes more of it: a rank, or a full entry. What is not known is null.
     """
     import pandas as pd
 
@@ -296,6 +296,7 @@ def _costs(trials: "pd.DataFrame") -> "pd.DataFrame":
         state_floats=("state_floats", "first"),
         runs=("run", "size"),
         failed=("failed", "sum"),
+        reported=("reported", "sum"),
         seconds=("seconds", "sum"),
         device=("device", lambda devices: " and ".join(sorted(set(devices.dropna())))),
     )

@@ -59,14 +59,15 @@ def summary(scores: "pd.DataFrame", runs: "pd.DataFrame") -> "pd.DataFrame":
     Columns: those of an entry; lr, a number, or a dict by gap where a model was trained for every gap;
     repetitions, of all its gaps; gap_auc, gap_auc_low, gap_auc_high over these; gap_auc_trained and
     gap_auc_extrapolated, the parts on either side of the largest trained gap, where some gaps lie beyond it;
-    horizon_gap, horizon_censored; over all rates, runs, failed, seconds, cell_parameters, state_floats; and
-    command, which makes the entry.
+    horizon_gap, horizon_censored; over all rates, runs, failed, reported (how many were not measured
+    here), seconds, cell_parameters, state_floats; and command, which makes the entry.
     """
     test = _tested(scores)
     cost = runs.assign(failed=runs["outcome"] != "finished").groupby(ENTRY, as_index=False)
     costs = cost.agg(
         runs=("run", "size"),
         failed=("failed", "sum"),
+        reported=("reported", "sum"),
         seconds=("seconds", "sum"),
         cell_parameters=("cell_parameters", "first"),
         state_floats=("state_floats", "first"),
@@ -92,7 +93,7 @@ def entries(scores: "pd.DataFrame", runs: "pd.DataFrame") -> list[dict[str, Any]
         found.append(
             {name: row[name] for name in (*ENTRY, "cell_parameters", "state_floats")}
             | {"lr": {str(gap): rate for gap, rate in lr.items()} if isinstance(lr, dict) else lr}
-            | {name: row[name] for name in ("repetitions", "runs", "failed", "seconds")}
+            | {name: row[name] for name in ("repetitions", "runs", "failed", "reported", "seconds")}
             | {"gap_auc": {part: row[name] for part, name in parts.items()}}
             | {"horizon": {name: row[f"horizon_{name}"] for name in ("gap", "censored")}}
             | {

@@ -12,6 +12,7 @@ from harness.store.records import Card, Point, Recorded, RunRequest, RunResult, 
 from harness.store.schema import (
     ASKED,
     CAME_OUT,
+    IMPORTED,
     attempt_runs,
     attempts,
     cards,
@@ -68,7 +69,7 @@ def add(connection: sa.Connection, records: Sequence[Recorded]) -> int:
         first, last = members[0], members[-1]
         r = first.result.request
         attempt = {
-            "owner": "import", "cell": r.cell, "task": r.task, "protocol": r.protocol, "gap": r.gap,
+            "owner": IMPORTED, "cell": r.cell, "task": r.task, "protocol": r.protocol, "gap": r.gap,
             "started": first.created, "heartbeat": last.created, "progress": 1.0, "outcome": "finished",
         }  # fmt: skip
         number = insert(connection, attempts, attempt)

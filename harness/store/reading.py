@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from harness.store.schema import cards, live, protocols, runs
+from harness.store.schema import IMPORTED, attempts, cards, live, protocols, runs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,10 @@ NAMES = (
     protocols.c.protocol,
 )
 """What a run is of."""
+
+_imports = sa.select(attempts.c.id).where(attempts.c.owner == IMPORTED)
+reported = runs.c.attempt_id.in_(_imports).label("reported")
+"""Whether a run came from a file, and was not measured here."""
 
 
 def visible(

@@ -77,6 +77,9 @@ attempts = sa.Table(
     Column("reason", Text),
 )
 
+IMPORTED = "import"
+"""The owner of attempts whose runs came from a file: these are reported, and not measured here."""
+
 attempt_runs = sa.Table(
     "attempt_runs",
     metadata,

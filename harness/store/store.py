@@ -13,7 +13,7 @@ from harness.store.database import Database
 from harness.store.life import FAILURES, outcome_of
 from harness.store.moving import add, recorded
 from harness.store.plans import Plans
-from harness.store.reading import NAMES, frame, visible
+from harness.store.reading import NAMES, frame, reported, visible
 from harness.store.recording import insert, record_runs, storable
 from harness.store.records import AttemptOutcome, Card, Recorded, RunRequest, RunResult
 from harness.store.schema import (
@@ -247,7 +247,8 @@ class Store:
     def add(self, records: Sequence[Recorded]) -> int:
         """Take over runs of another store, all or none; how many. A run whose key is here stays as it is.
 
-        Those of a population make one attempt, which ended when the last of them was recorded.
+        They are *reported*, as against measured here. Those of a population make one attempt, which ended
+        when the last of them was recorded.
         """
         return self.database.write(lambda connection: add(connection, records))
 
@@ -284,7 +285,8 @@ class Store:
         keys: Iterable[str] | None = None,
         failed: bool = False,
     ) -> "pd.DataFrame":
-        """A row per run, in the order they were recorded: what was asked, what came out, its provenance.
+        """A row per run, in the order they were recorded: what was asked, what came out, its provenance, and
+        whether it is `reported`: taken over from a file, and not measured here.
 
         task, protocol, cells: canonical ids
         keys: exactly the runs of these keys, though a newer version of their cell may be there
@@ -295,7 +297,7 @@ class Store:
         chosen = visible(task, protocol, cells, self._of(keys))
         if failed:
             chosen = chosen.where(runs.c.outcome != "finished")
-        columns = [runs.c[name] for name in (*ASKED, *CAME_OUT, "created", "provenance_id")]
+        columns = [*(runs.c[name] for name in (*ASKED, *CAME_OUT, "created", "provenance_id")), reported]
         query = chosen.add_columns(*columns).order_by(runs.c.id)
         found, provenance = self.database.read(lambda c: (frame(c, query), _provenances(c)))
         found["created"] = pd.to_datetime(found["created"], unit="s", utc=True)
@@ -326,8 +328,9 @@ class Store:
         return of_runs.merge(of_gaps, on="run")
 
     def trials(self, *, tasks: Sequence[str], protocol: str) -> "pd.DataFrame":
-        """A row per run as a board sees it: cell, task, what was asked, what it took, on which device, and
-        `validation`, the mean accuracy over the trained gaps, chance if it failed.
+        """A row per run as a board sees it: cell, task, what was asked, what it took, on which device,
+        whether it is `reported`; and `validation`, the mean accuracy over the trained gaps, chance
+        if it failed.
 
         tasks, protocol: canonical ids
         """
@@ -341,7 +344,7 @@ class Store:
         )
         names = [column for column in NAMES if column.name in ("cell", "task")]
         columns = [runs.c.id.label("run"), *names, *(runs.c[name] for name in (*_TRIAL, "provenance_id"))]
-        query = chosen.with_only_columns(*columns).order_by(runs.c.id)
+        query = chosen.with_only_columns(*columns, reported).order_by(runs.c.id)
         found, reached, provenance = self.database.read(
             lambda c: (frame(c, query), frame(c, means), _provenances(c))
         )

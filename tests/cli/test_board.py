@@ -76,6 +76,36 @@ class TestBoard:
         _, out, _ = harness("board", "--db", path)
         assert "two.B[k=1] is expected to fail the check gradient: it is frozen" in out
         assert "two.A is expected" not in out
+        rows = objects(harness("board", "--db", path, "--json")[1])
+        assert {row["cell"]: row["expected_failures"] for row in rows} == {
+            "two.A": {}, "two.B[k=1]": {"gradient": "it is frozen"},
+        }  # fmt: skip
+        frame = pd.read_csv(io.StringIO(harness("board", "--db", path, "--csv")[1])).set_index("cell")
+        assert frame["expected_failures"].fillna("").to_dict() == {
+            "two.A": "", "two.B[k=1]": "gradient: it is frozen",
+        }  # fmt: skip
+
+    def test_what_was_not_measured_here_is_marked(self, harness, db, tmp_path):
+        path = str(tmp_path / "results.db")
+        store = Store.open(path)
+        for cell, repetitions in {"rnn": range(2), "lstm": range(1)}.items():
+            for task in TASKS:
+                given = {"chance": task.chance(64), "min_gap": task.min_gap}
+                synthetic.record(store, cell, task.id, SHORT, repetitions=repetitions, **given)
+        store.add([r for r in Store.open(db).everything() if r.result.request.repetition < 2])
+        rows = {row["cell"]: row for row in objects(harness("board", "--db", path, "--json")[1])}
+        assert rows["rnn"]["reported"] == 0
+        assert 0 < rows["lstm"]["reported"] < rows["lstm"]["runs"]
+        assert rows["gru"]["reported"] == rows["gru"]["runs"]
+        frame = pd.read_csv(io.StringIO(harness("board", "--db", path, "--csv")[1])).set_index("cell")
+        assert frame["reported"].to_dict() == {cell: row["reported"] for cell, row in rows.items()}
+        said = harness("board", "--db", path, "--protocol", SHORT.id)[1]
+        shown = {line.split()[2]: line for line in said.splitlines() if "[0." in line}
+        assert "rnn †" not in shown["rnn"]
+        assert "lstm †" in shown["lstm"]
+        assert "gru †" in shown["gru"]
+        assert "†: reported" in said
+        assert "†" not in harness("board", "--db", db)[1]
 
     @pytest.mark.parametrize("width", [80, 140])
     def test_fits_the_terminal_and_names_what_completes(self, harness, db, monkeypatch, width):

@@ -3,6 +3,7 @@
 import json
 import sys
 
+import broken_cells
 import plugin_cells
 import pytest
 from broken_tasks import BROKEN
@@ -16,10 +17,10 @@ from harness.registry import cell_files, task_classes
 @pytest.fixture
 def harness(monkeypatch, capsys):
     """`harness(*arguments)`: exit code, standard output and standard error; nothing is trained."""
+    monkeypatch.setattr(cells, "CELL_CHECKS", QUICK_CHECKS)
 
     def run(*arguments):
         monkeypatch.setattr(tasks, "TASK_CHECKS", CHEAP)
-        monkeypatch.setattr(cells, "CELL_CHECKS", QUICK_CHECKS)
         monkeypatch.setattr(sys, "argv", ["harness", "check", *arguments])
         monkeypatch.setenv("COLUMNS", "300")
         with pytest.raises(SystemExit) as exit:
@@ -84,7 +85,7 @@ def test_a_cell_and_a_task_in_one_command(harness):
 def test_all_cells_are_every_registered_one(harness, monkeypatch):
     monkeypatch.setattr(
         checks,
-        "check_cell",
+        "check_apart",
         lambda spec, report, slow: [CHEAP[0](spec.cls(32, 64) and BROKEN["OffByOne"][0])],
     )
     code, _, err = harness("--cell", "all", "--json")
@@ -122,6 +123,18 @@ def test_files_that_are_broken_are_told_of_and_the_others_are_checked(harness, t
     assert {name: sum(row["cell"] == name for row in rows) for name in first} == {
         "narrow": 1, "raising": 1, "rnn": len(QUICK_CHECKS)
     }  # fmt: skip
+
+
+def test_a_cell_that_ends_its_process_fails_and_the_next_one_is_checked(harness, monkeypatch):
+    monkeypatch.setattr(cells, "CELL_CHECKS", QUICK_CHECKS[:4])
+    path = f"{broken_cells.__file__}:Exits"
+    code, out, _ = harness("--cell", path, "--cell", "rnn", "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == 1
+    assert [(row["cell"], row["verdict"]) for row in rows[3:]] == [
+        ("broken-cells.Exits", "failed"), *[("rnn", "passed")] * 4,
+    ]  # fmt: skip
+    assert rows[3]["measured"] == "its process exited with code 3"
 
 
 def test_of_a_cell_that_fails_the_exit_code_is_1(harness, tmp_path):

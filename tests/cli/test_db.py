@@ -85,8 +85,8 @@ def test_export_and_import(tmp_path):
     synthetic.record(Store.open(one), "gru")
     said = invoke("export", file, "--db", one)
     assert said == f"24 runs of {one} are in {file}, {len(Path(file).read_text().splitlines())} lines\n"
-    assert invoke("import", file, "--db", other) == f"24 runs are new in {other}, 0 were there\n"
-    assert invoke("import", file, "--db", other) == f"0 runs are new in {other}, 24 were there\n"
+    assert invoke("import", file, "--db", other) == f"24 runs are new in {other}, as reported, 0 were there\n"
+    assert invoke("import", file, "--db", other) == f"0 runs are new in {other}, as reported, 24 were there\n"
 
 
 def test_copy(db, tmp_path):

@@ -217,8 +217,10 @@ def test_a_crash_is_a_result_that_is_shown(cli, here, tmp_path):
     line = plugin_cells.line("raising", "raise RuntimeError")
     assert f"raising.py:{line}: RuntimeError: the step is out of order" in done.out
     assert "Traceback" not in done.out + done.err
-    (row,) = cli("--cell", path, "--task", "gap-copy", *SMALL, "--json").rows()
+    done = cli("--cell", path, "--task", "gap-copy", *SMALL, "--json")
+    (row,) = done.rows()
     assert (row["runs"], row["failed"], row["reused"]) == (4, 4, 4)
+    assert f"raising.py:{line}: RuntimeError: the step is out of order" in done.err
 
 
 def test_divergence_is_shown_with_its_update(cli, here, tmp_path):

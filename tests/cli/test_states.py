@@ -4,6 +4,7 @@ import pytest
 import states
 
 from harness.store import Store, database
+from harness.store.schema import REVISION
 
 READING = {
     "board": ["board"],
@@ -68,6 +69,6 @@ def test_an_empty_store(harness, path, command):
 def test_where_tells_of_another_revision_and_upgrade_mends_an_older_one(harness, path):
     with states.state("newer", path):
         code, out, _ = harness("db", "where", "--db", str(path))
-        assert (code, "0002" in out) == (0, True)
+        assert (code, f"{int(REVISION) + 1:04}, newest {REVISION}" in out) == (0, True)
         code, _, err = harness("db", "upgrade", "--db", str(path))
         assert (code, "newer than this harness" in err) == (2, True)

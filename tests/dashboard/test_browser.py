@@ -131,7 +131,7 @@ class TestLooks:
     @pytest.mark.parametrize(
         ("address", "title", "shows"),
         [
-            ("", "Leaderboard", "table td img"),
+            ("", "Leaderboard", "table td .curve"),
             ("cell?cell=my-very-long-experimental-cell-name[forget_bias=1.5,layers=3]", "Cell", DRAWN),
             ("task?task=nl-birthplace@1&gap=200", "Task", ".sample mark.cue"),
             ("runs", "Runs", "[data-testid=stDataFrame]"),

@@ -14,11 +14,11 @@ from html import unescape
 
 import pandas as pd
 import pytest
-import sqlalchemy as sa
+import states
 import synthetic
 from streamlit.testing.v1 import AppTest
 
-from dashboard import drawn
+from dashboard import drawn, results
 from harness import board, exchange, stats
 from harness.errors import UserError
 from harness.protocol import PROTOCOLS, QUICK, QUICK_MIXED
@@ -254,6 +254,31 @@ class TestCell:
         assert "A reference" in visit("cell").caption[0].value
         assert cells_of(html(visit("leaderboard")))[1][2].endswith("reservoir reference")
 
+    def test_what_was_not_measured_here_is_called_reported(self, store, tmp_path, monkeypatch):
+        synthetic.record(store, "gru", protocol=QUICK_MIXED, repetitions=range(3))
+        other = Store.open(str(tmp_path / "other.db"))
+        synthetic.record(other, "gru", protocol=QUICK_MIXED, repetitions=(0,))
+        synthetic.record(other, "rnn", protocol=QUICK_MIXED)
+        other.add(list(store.everything()))
+        monkeypatch.setenv("HARNESS_DB", str(other.database.path))
+        assert {m.label: m.value for m in visit("cell", cell="gru").metric}["Reported runs"] == "4"
+        assert "Reported runs" not in [m.label for m in visit("cell", cell="rnn").metric]
+        app = visit("leaderboard")
+        shown = {row[2].split("&nbsp;")[1] for row in cells_of(html(app).partition("Task by task")[0])[1:3]}
+        assert shown == {"gru partly reported", "rnn"}
+        assert "4 of 6 runs came from a file" in html(app)
+        assert "Reported: came from a file" in app.caption[0].value
+
+    def test_what_it_has_to_fail_is_named_with_its_reason(self, store):
+        source = 'class Cell:\n    expected_failures = {"gradient": "it is <frozen>"}\n'
+        synthetic.record(store, "ice", protocol=QUICK_MIXED, source=source)
+        said = "Expected to fail, of the checks of cells: **gradient**, it is \\<frozen\\>"
+        assert said in [info.value for info in visit("cell").info]
+        app = visit("leaderboard")
+        assert cells_of(html(app))[1][2].endswith("ice expected failure")
+        assert 'title="Has to fail a check of cells: gradient: it is &lt;frozen&gt;"' in html(app)
+        assert any(c.value.startswith("ice is expected to fail: **gradient**") for c in app.caption)
+
     def test_failed_runs_have_no_learning_curve(self, store):
         every = [(64, lr, repetition) for lr in QUICK.lr for repetition in (0, 1)]
         synthetic.record(store, "gru", protocol=QUICK, only=[64], diverged=every)
@@ -277,6 +302,12 @@ class TestTask:
                 assert marked.replace(" ", "") == words.replace(" ", "")
             assert re.findall(r"class=answer.*?>(.*?)<", sample) == [s.answer for s in spans if s.answer]
         assert [cells for cells, _ in charts(app)] == [["gru"]]
+
+    def test_what_it_has_to_fail_is_named_with_its_reason(self, filled):
+        (check, why), *_ = find_task("nl-passkey").expected_failures.items()
+        (info,) = visit("task", task="nl-passkey@1").info[:1]
+        assert info.value.startswith("Expected to fail, of the checks of tasks: ")
+        assert f"**{check}**, {drawn.words(why)}" in info.value
 
     def test_a_gap_out_of_reach_becomes_the_smallest(self, filled):
         assert visit("task", task="nl-birthplace@1", gap="3").number_input(key="gap").value == 12
@@ -354,16 +385,49 @@ def test_examples_hold():
     assert not done.failed
 
 
+def test_a_curve_in_a_row_goes_through_its_points():
+    picture = drawn.curve("gru", {2: 1.0, 8: 0.5, 32: 0.0}, (2, 8, 32), trained=8)
+    assert 'aria-label="Normalised accuracy, gap 2: 1.00, gap 8: 0.50, gap 32: 0.00"' in picture
+    (outline,) = re.findall(r"polygon\((.*?)\)", picture)
+    corners = [[float(x) for x in corner.removesuffix("px").split("px ")] for corner in outline.split(", ")]
+    upper, lower = corners[:3], corners[:2:-1]
+    middle = [(a + b) / 2 for pair in zip(upper, lower, strict=True) for a, b in zip(*pair, strict=True)]
+    assert middle == pytest.approx([4, 4, 60, 17, 116, 30])
+    assert "--beyond: 88px" in picture  # halfway between 8 and 32
+    assert "--beyond: 120px" in drawn.curve("gru", {2: 1.0}, (2, 8), trained=8)
+
+
+def test_a_score_in_a_row_lies_within_its_interval():
+    picture = drawn.score("gru", 0.5, 0.25, 1.0)
+    assert 'aria-label="0.500, from 0.250 to 1.000, between 0 and 1"' in picture
+    assert "--low: 32.0px; --wide: 84.0px; --at: 60.0px" in picture
+
+
 class TestResults:
     PAGES = ("leaderboard", "gap_curves", "cell", "task", "runs")
 
     @pytest.mark.parametrize("page", PAGES)
-    def test_every_page_says_what_is_wrong_with_the_store(self, store, page, monkeypatch):
-        with store.database.transaction(write=True) as connection:
-            connection.execute(sa.text("UPDATE alembic_version SET version_num = '0000'"))
-        (error,) = visit(page).error
-        assert "is at revision 0000" in error.value
-        assert "harness db upgrade" in error.value
+    @pytest.mark.parametrize("name", states.SAID)
+    def test_every_page_says_what_is_wrong_with_the_store_and_what_to_do(
+        self, tmp_path, monkeypatch, page, name
+    ):
+        path = tmp_path / "shared.db"
+        monkeypatch.setenv("HARNESS_DB", str(path))
+        monkeypatch.setattr(results, "WAIT_SECONDS", 0.05)
+        with states.state(name, path):
+            (error,) = visit(page).error
+        assert all(part in error.value for part in (str(path), *states.SAID[name]))
+
+    @pytest.mark.parametrize("page", PAGES)
+    @pytest.mark.parametrize("made", [False, True])
+    def test_every_page_is_of_use_without_results(self, tmp_path, monkeypatch, page, made):
+        path = tmp_path / "results.db"
+        monkeypatch.setenv("HARNESS_DB", str(path))
+        if made:
+            Store.open(str(path))
+        app = visit(page)
+        shown = [element.value for element in [*app.info, *app.code, *app.markdown]]
+        assert any("harness run" in text or "Nothing is being trained" in text for text in shown)
 
     def test_a_store_that_fails_under_way_is_one_line_and_tried_again(self, filled, monkeypatch):
         def locked(*_, **__):

@@ -7,7 +7,7 @@ import plugin_cells
 import pytest
 
 from harness.errors import UserError
-from harness.executors import Done, Executor, Failed, Trial, find_executor
+from harness.executors import Done, Failed, Trial, find_executor
 from harness.executors.process import OUTPUT
 
 
@@ -22,7 +22,7 @@ def ray(request):
 
 
 @pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.slow)])
-def executor(request) -> Executor:
+def executor(request):
     """One of each kind, started with one worker."""
     if request.param == "ray":
         request.getfixturevalue("ray")
@@ -39,10 +39,9 @@ def outcomes(messages) -> dict:
 def test_jobs_of_every_fate_one_after_another(executor, job, capfd):
     """What one does to its worker happens to no other; what cells print is kept, and shown to nobody."""
     names = [
-        "printing", "raising", "rnn", "vanishing", "exiting", "segfaulting", "flooding", "forking", "hanging",
-        "gru",
+        "printing", "raising", "rnn", "vanishing", "exiting", "segfaulting", "flooding", "forking", "gru",
     ]  # fmt: skip
-    messages = list(executor.run([job(name) for name in names], timeout=6))
+    messages = list(executor.run([job(name) for name in names]))
     assert executor.size == 1
     assert [number for number, kind, _ in messages if kind == "begin"] == list(range(len(names)))
     found = {names[number]: outcome for number, outcome in outcomes(messages).items()}
@@ -57,14 +56,13 @@ def test_jobs_of_every_fate_one_after_another(executor, job, capfd):
     crashes = {name: outcome for name, outcome in found.items() if isinstance(outcome, Failed)}
     assert {name: crash.outcome for name, crash in crashes.items()} == {
         "raising": "crashed", "exiting": "crashed", "vanishing": "killed", "segfaulting": "killed",
-        "flooding": "killed", "forking": "killed", "hanging": "timed-out",
+        "flooding": "killed", "forking": "killed",
     }  # fmt: skip
     assert crashes["raising"].reason.startswith("raising.py:")
     assert crashes["exiting"].reason.startswith("exiting.py:")
     assert crashes["vanishing"].reason == "the worker exited with code 3"
     assert crashes["segfaulting"].reason == "the worker was ended by signal 11"
     assert "segfaulting.py" in crashes["segfaulting"].output
-    assert crashes["hanging"].reason == "it was not done within 6 s"
     assert crashes["flooding"].output.endswith("number 99999")
     assert crashes["flooding"].output.startswith("a line that nobody reads, number ")
     assert len(crashes["flooding"].output) <= OUTPUT
@@ -75,10 +73,22 @@ def test_jobs_of_every_fate_one_after_another(executor, job, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
+def test_what_takes_too_long_is_ended_and_the_next_has_as_long(executor, job):
+    executor.timeout = 1
+    found = outcomes(executor.run([job("hanging"), job("hanging")]))
+    assert [o.outcome for o in found.values()] == ["timed-out"] * 2
+    assert found[0].reason == "it was not done within 1 s"
+    executor.timeout = None
+    (outcome,) = outcomes(executor.run([job()])).values()
+    assert isinstance(outcome, Done)
+
+
 def test_a_cell_is_built_where_it_does_no_harm(executor, tmp_path):
     names = ["hanging_when_built", "unbuildable", "rnn", "exiting_when_loaded"]
     paths = [plugin_cells.write(tmp_path, n) if n in plugin_cells._BODIES else n for n in names]
-    found = outcomes(executor.run([Trial(path, None, 8_000) for path in paths], timeout=2))
+    executor.timeout = 2
+    found = outcomes(executor.run([Trial(path, None, 8_000) for path in paths]))
     assert [found[0].outcome, found[0].reason] == ["timed-out", "it was not done within 2 s"]
     assert found[1] == found[2] == Done([], {})
     assert [found[3].outcome, found[3].reason] == ["killed", "the worker exited with code 4"]

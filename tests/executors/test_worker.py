@@ -75,6 +75,11 @@ def test_notes_are_passed_on(job):
     [
         ("raising", "raise RuntimeError", "RuntimeError: the step is out of order"),
         ("exiting", "sys.exit(3)", "SystemExit: 3"),
+        (
+            "ill_fitting",
+            "def step(self, x):",
+            "TypeError: Plugin.step() takes 2 positional arguments but 3 were given",
+        ),
     ],
 )
 def test_what_a_cell_raises_is_a_crash_with_file_and_line(job, name, where, error, engine):

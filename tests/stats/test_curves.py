@@ -49,6 +49,7 @@ def runs_of(frame):
         columns={"trained_gap": "was"}
     )
     made = {"gap": one["was"], "seconds": 1.5, "cell_parameters": 7900, "state_floats": 40}
+    made["reported"] = one["repetition"] == 1
     return one.drop(columns="gap").assign(run=range(len(one)), **made)
 
 
@@ -239,7 +240,7 @@ class TestEntries:
         assert json.loads(json.dumps(entry, allow_nan=False)) == entry
         assert entry | {"gap_auc": 0, "curve": 0} == ENTRY | {
             "cell_parameters": 7900, "state_floats": 40, "lr": {"2": 0.003, "4": 0.01},
-            "repetitions": 2, "runs": 8, "failed": 0, "seconds": 12.0, "gap_auc": 0,
+            "repetitions": 2, "runs": 8, "failed": 0, "reported": 4, "seconds": 12.0, "gap_auc": 0,
             "horizon": {"gap": 2, "censored": False}, "curve": 0,
             "command": "harness run --cell gru --task gap-copy@1 --protocol quick --repetitions 2",
         }  # fmt: skip

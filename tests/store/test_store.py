@@ -27,6 +27,7 @@ def test_a_run_is_read_as_it_was_recorded(store, make):
         **asdict(result.request),
         **{name: getattr(result, name) for name in MEASURED},
         "reason": None,
+        "reported": False,
         "outcome_update": row["outcome_update"],
         "created": row["created"],
     }

@@ -54,16 +54,45 @@ def test_an_indrnn_neither_forgets_nor_explodes_within_t_max():
     assert 0.9 < h.log2().mean() + 1 < 1.1
 
 
-def test_the_bound_of_an_indrnn_holds_at_every_use(build):
-    cell = build("indrnn[t_max=2]", 3, 4)
+def test_the_bound_of_an_indrnn_holds_at_every_use_and_leaves_every_weight_its_gradient(build):
+    cell = build("indrnn[t_max=2]", 3, 7)
+    bound, over = 2**0.5, 0.1
+    used = {-0.5: -0.5, 1.0: 1.0, bound: bound, bound + over: bound - over, -bound - over: over - bound,
+            3 * bound + over: over - bound, 99.0: None}  # fmt: skip
     with torch.no_grad():
-        cell.u.copy_(torch.tensor([-9.0, 1.0, 1.25, 9.0]))
+        cell.u.copy_(torch.tensor(list(used), dtype=torch.float64))
         cell.W.zero_()
         cell.b.fill_(5.0)
-    h, _ = cell.step(torch.zeros(1, 3, dtype=torch.float64), torch.ones(1, 4, dtype=torch.float64))
+    h, _ = cell.step(torch.zeros(1, 3, dtype=torch.float64), torch.ones(1, 7, dtype=torch.float64))
+    h.sum().backward()
+    reached = (h[0] - 5).detach()
     torch.testing.assert_close(
-        h[0].detach() - 5, torch.tensor([-(2**0.5), 1.0, 1.25, 2**0.5], dtype=torch.float64), **close
+        reached[:-1], torch.tensor([*used.values()][:-1], dtype=torch.float64), **close
     )
+    assert reached.abs().max() <= bound + 1e-12
+    assert cell.u.grad.abs().tolist()[:2] == [1.0, 1.0]
+    assert cell.u.grad[3:6].tolist() == [-1.0, -1.0, 1.0]
+
+
+def test_an_indrnn_beyond_the_bound_comes_back_while_it_trains(build):
+    """A loss that wants ever more, and then less."""
+    cell = build("indrnn", 3, 20)
+    nn.init.ones_(cell.u)
+    optimizer = torch.optim.Adam([cell.u], 0.01)
+    h = torch.ones(1, 20, dtype=torch.float64)
+
+    def updated(sign):
+        for _ in range(150):
+            y = cell.recur(torch.zeros(1, 20, dtype=torch.float64), h)[0]
+            optimizer.zero_grad()
+            (sign * y).sum().backward()
+            optimizer.step()
+        return cell.recur(torch.zeros(1, 20, dtype=torch.float64), h)[0].detach()
+
+    most = updated(-1.0)
+    assert most.max() <= cell.bound
+    assert most.min() > 0.98
+    assert updated(1.0).max() < 0.5
 
 
 def recurrent_matrix(cell) -> torch.Tensor:

@@ -3,6 +3,9 @@
 `BROKEN[name]` is a cell and the names of the checks, among `QUICK_CHECKS`, that find it broken.
 """
 
+import ctypes
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -250,6 +253,25 @@ class Undercounted(Sound):
         return h, h
 
 
+@broken("state")
+class OnAShelf(Sound):
+    """The state is a number, and the memory is what stands under that number in this process."""
+
+    SHELF = {}
+
+    def shelved(self, h):
+        number = float(h.detach().sum())
+        self.SHELF[number] = h
+        return torch.full((len(h), 1), number, dtype=torch.float64).to(h.dtype)
+
+    def initial_state(self, batch_size, *, device, dtype):
+        return self.shelved(super().initial_state(batch_size, device=device, dtype=dtype))
+
+    def step(self, x, number):
+        h = self.mix(x, self.SHELF[float(number[0, 0])])
+        return h, self.shelved(h)
+
+
 @broken("state", "engines")
 class CountsOnSelf(Sound):
     """The time is on `self`."""
@@ -262,6 +284,19 @@ class CountsOnSelf(Sound):
         self.t += 1
         h = self.mix(x, h) if self.t % 3 else h
         return h, h
+
+
+@broken("rows")
+class NormalisedBehindZero(NormalisedOverTheBatch):
+    """The same, behind a readout that starts at zero and so hides everything."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size)
+        self.scale = nn.Parameter(torch.zeros(hidden_size))
+
+    def step(self, x, h):
+        y, h = super().step(x, h)
+        return self.scale * y, h
 
 
 @broken("determinism", "globals", "causality", "rows", "memory", "state", "derivative")
@@ -480,6 +515,38 @@ class Deaf(Sound):
         return torch.tanh(x @ self.W.T), h
 
 
+class Hangs(Sound):
+    """It never comes to an end while it is evaluated."""
+
+    def evaluated(self):
+        while True:
+            time.sleep(1)
+
+    def step(self, x, h):
+        if not self.training:
+            self.evaluated()
+        return super().step(x, h)
+
+
+class Exits(Hangs):
+    """It ends its process, without a word."""
+
+    def evaluated(self):
+        os._exit(3)
+
+
+class Crashes(Hangs):
+    """It reads from where there is nothing, as a faulty extension would."""
+
+    def evaluated(self):
+        ctypes.string_at(0)
+
+
+BROKEN_APART = {
+    name: CellSpec(CellFile(Path(__file__), cls.__name__), cls)
+    for name, cls in {"hangs": Hangs, "exited with code 3": Exits, "ended by signal 11": Crashes}.items()
+}
+"""By what is said of them, cells that would take along who checks them, at the check `causality`."""
 BROKEN_IN_TRAINING = {
     name: CellSpec(CellFile(Path(__file__), cls.__name__), cls)
     for name, cls in {"learns": Deaf, "compile": OtherwiseCompiled}.items()

@@ -22,7 +22,7 @@ class Here:
     trials: by the name of a cell's file: how it fails to be built
     """
 
-    size = 1
+    size, device = 1, "cpu"
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
@@ -31,7 +31,6 @@ class Here:
         self.fate: dict[int, Failed | BaseException] = {}
         self.trials: dict[str, Failed] = {}
         self.given: tuple[Any, ...] = ()
-        self.timeout: float | None = None
 
     def __call__(self, *given: Any) -> "Here":
         self.given = given
@@ -49,21 +48,16 @@ class Here:
         self.most = most
 
     def run(
-        self,
-        jobs: Sequence[Job | Trial],
-        claim: Callable[[int], Job | None] | None = None,
-        timeout: float | None = None,
+        self, jobs: Sequence[Job | Trial], claim: Callable[[int], Job | None] | None = None
     ) -> Iterator[tuple[int, str, Any]]:
         settings = {"device": "cpu", "engine": "eager", "memory": 1 << 28, "steps_ahead": 0}
         for number, planned in enumerate(jobs):
-            job = claim(number) if claim else planned
-            if job is None:
+            if (job := claim(number) if claim else planned) is None:
                 continue
             yield number, "begin", None
             if isinstance(job, Trial):
                 yield number, "outcome", self.trials.get(Path(job.cell).stem, Done([], {}))
                 continue
-            self.timeout = timeout
             fate = self.fate.get(number)
             if isinstance(fate, BaseException):
                 raise fate

@@ -182,6 +182,25 @@ _BODIES = {
         h = self.mix(x, h)
         raise RuntimeError("the step is out of order\\nand says so at length")
 """,
+    "ill_fitting": """
+    def step(self, x):
+        return self.mix(x, x), x
+""",
+    "one_way": """
+    def step(self, x, h):
+        h = Way.apply(self.mix(x, h))
+        return h, h
+
+
+class Way(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, h):
+        return h.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise RuntimeError("there is no way back")
+""",
     "exiting": """
     def step(self, x, h):
         import sys
