@@ -38,7 +38,7 @@ sys.path.append(str(ROOT / "tests" / "support"))
 from postgres import Server, binaries
 from synthetic import made_up
 
-CELLS = ("rnn", "gru", "lstm")
+CELLS = ("rnn", "gru", "lstm", "depth-gated", "clockwork")
 TASKS = ("gap-copy", "gap-latch", "gap-parity", "gap-flipflop")
 RULES = ("--gaps", "2,4", "--updates", "30", "--hidden-size", "8", "--lr", "0.003,0.01")
 KILLS = {
@@ -151,8 +151,9 @@ def redone(store: Store) -> int:
 class Sweep:
     """`harness run`, given again whenever it is killed; with one repetition more when it is done too soon."""
 
-    def __init__(self, db: str) -> None:
+    def __init__(self, db: str, tasks: Sequence[str]) -> None:
         self.db = db
+        self.tasks = tasks
         self.repetitions = 1
         self.driver: subprocess.Popen[str] | None = None
 
@@ -160,7 +161,7 @@ class Sweep:
     def command(self) -> list[str]:
         """Always the same, but for the repetitions. Who is killed thrice is given up: hence --retry."""
         named = [part for cell in CELLS for part in ("--cell", cell)]
-        named += [part for task in TASKS for part in ("--task", task)]
+        named += [part for task in self.tasks for part in ("--task", task)]
         where = ("--engine", "eager", "--device", "cpu", "--db", self.db, "--retry", "--json")
         own = ("--repetitions", str(self.repetitions))
         return [sys.executable, "-m", "harness", "run", *named, *RULES, *own, *where]
@@ -168,7 +169,7 @@ class Sweep:
     @property
     def results(self) -> int:
         """The number of runs when it is done."""
-        return len(CELLS) * len(TASKS) * 2 * 2 * self.repetitions
+        return len(CELLS) * len(self.tasks) * 2 * 2 * self.repetitions
 
     def start(self) -> subprocess.Popen[str]:
         """Give the command."""
@@ -190,24 +191,25 @@ def children(process: int) -> list[int]:
     return found
 
 
-def kills(file: Path, count: int, moments: random.Random) -> dict[str, Any]:
+def kills(file: Path, tasks: Sequence[str], count: int, moments: random.Random) -> dict[str, Any]:
     """Kill so many processes of a sweep, then let it finish."""
-    store, sweep, began = Store.open(str(file)), Sweep(str(file)), time.perf_counter()
+    store, sweep, began = Store.open(str(file)), Sweep(str(file), tasks), time.perf_counter()
     killed: Counter[str] = Counter()
+    recorded = 0
     with Watch(store) as watch:
         driver = sweep.start()
         while sum(killed.values()) < count:
-            mine = [key for key, owner in _living(store) if owner.split(":")[1] == str(driver.pid)]
             if driver.poll() is not None:  # done, or a population lost its worker: on with it, or with more
                 if driver.returncode not in (0, 1):
                     raise click.ClickException(f"harness run ended with exit code {driver.returncode}")
                 if driver.returncode == 0:
                     sweep.repetitions += 1
                 driver = sweep.start()
-            elif not mine:
-                time.sleep(0.05)
+            elif store.counts()["runs"] == recorded or not in_flight(store, driver.pid):
+                time.sleep(0.05)  # it shall get on between two kills
             else:
                 time.sleep(moments.uniform(0, 1))
+                recorded = store.counts()["runs"]
                 workers = children(driver.pid)
                 kind = "drivers" if moments.random() < 0.2 or not workers else "workers"
                 try:
@@ -248,11 +250,11 @@ def kills(file: Path, count: int, moments: random.Random) -> dict[str, Any]:
     }
 
 
-def _living(store: Store) -> list[tuple[int, str]]:
-    query = sa.select(tables.attempts.c.id, tables.attempts.c.owner).where(
-        tables.attempts.c.outcome.is_(None)
-    )
-    return [(row.id, row.owner) for row in store.database.read(lambda c: c.execute(query).all())]
+def in_flight(store: Store, process: int) -> bool:
+    """Whether a driver has something trained."""
+    query = sa.select(tables.attempts.c.owner).where(tables.attempts.c.outcome.is_(None))
+    owners = store.database.read(lambda connection: connection.scalars(query).all())
+    return str(process) in [owner.split(":")[1] for owner in owners]
 
 
 def writers(url: str, count: int, runs: int, members: int = 5) -> dict[str, Any]:
@@ -331,9 +333,10 @@ def postgres() -> Iterator[str | None]:
 @click.option(
     "--runs", default=10_000, show_default=True, help="Runs that the writers record together; 0: none."
 )
+@click.option("--task", "tasks", multiple=True, default=TASKS, help="Of the sweep. Repeatable.")
 @click.option("--seed", default=7, show_default=True, help="Of the moments of the kills.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object per row.")
-def main(count: int, runs: int, seed: int, as_json: bool) -> None:
+def main(count: int, runs: int, tasks: tuple[str, ...], seed: int, as_json: bool) -> None:
     """Kill workers and drivers of a sweep; have many write at once; tell what became of the results.
 
     \b
@@ -342,7 +345,7 @@ def main(count: int, runs: int, seed: int, as_json: bool) -> None:
     machine = _measure.machine()
     with tempfile.TemporaryDirectory() as folder, postgres() as server:
         if count:
-            swept = kills(Path(folder, "sweep.db"), count, random.Random(seed))
+            swept = kills(Path(folder, "sweep.db"), tasks, count, random.Random(seed))
             _measure.show("A sweep whose processes are killed", [swept], KILLS, machine, as_json)
         if runs:
             written = [writers(str(Path(folder, "written.db")), 8, runs)]

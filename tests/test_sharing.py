@@ -121,8 +121,10 @@ def run(tmp_path, monkeypatch):
     return lambda **other: harness.run(cell="rnn", task="gap-copy", **{**SMALL, **other})
 
 
-def test_two_drivers_at_once_share_the_work(run, monkeypatch):
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_two_drivers_at_once_share_the_work(run, monkeypatch, request, kind):
     """One begins while the other trains: each population is trained once, and both have all results."""
+    db = request.getfixturevalue("postgres_url") if kind == "postgresql" else "results.db"
     pools, inside, results = {}, threading.Barrier(2), {}
 
     def pool(*given):
@@ -132,7 +134,7 @@ def test_two_drivers_at_once_share_the_work(run, monkeypatch):
         def run(self, jobs, *given, **named):
             for number, event in enumerate(super().run(jobs, *given, **named)):
                 if number == 0:
-                    inside.wait(30)  # both have begun something
+                    inside.wait(120)  # both have begun something
                 yield event
 
     monkeypatch.setattr("harness.runner.find_executor", pool)
@@ -140,7 +142,7 @@ def test_two_drivers_at_once_share_the_work(run, monkeypatch):
 
     def drive() -> None:
         name = threading.current_thread().name
-        results[name] = run(report=lambda event: said.append(event.note))
+        results[name] = run(db=db, report=lambda event: said.append(event.note))
 
     threads = [threading.Thread(target=drive, name=name) for name in ("one", "other")]
     for thread in threads:

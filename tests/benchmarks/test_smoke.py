@@ -158,7 +158,7 @@ def test_calibrate(tmp_path):
 
 @pytest.mark.slow
 def test_faults(require_postgres):
-    swept, *written = run("faults.py", "--kills", "3", "--runs", "60")
+    swept, *written = run("faults.py", "--kills", "3", "--task", "gap-copy", "--runs", "60")
     assert swept["workers_killed"] + swept["drivers_killed"] == swept["kills"] == 3
     assert swept["results"] == swept["acknowledged"] > 0
     assert [(row["store"], row["writers"]) for row in written] == [("sqlite", 8), ("postgresql", 16)]
