@@ -60,13 +60,13 @@ KILLS = {
 WRITERS = {
     "store": ("store", "{}"),
     "writers": ("writers", "{}"),
-    "runs asked for": ("asked", "{:,}"),
+    "asked": ("asked", "{:,}"),
     "recorded": ("recorded", "{:,}"),
     "doubled": ("doubled", "{}"),
     "errors": ("errors", "{}"),
     "integrity": ("integrity", "{}"),
     "runs/s": ("per_second", "{:,.0f}"),
-    "longest wait (s)": ("longest", "{:.2f}"),
+    "longest (s)": ("longest", "{:.1f}"),
     "seconds": ("seconds", "{:.0f}"),
 }
 """Headings of the tables."""
@@ -328,6 +328,11 @@ def postgres() -> Iterator[str | None]:
             server.remove()
 
 
+def _upright(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """A row of many columns as lines of two."""
+    return [{"what": name, "number": form.format(row[key])} for name, (key, form) in KILLS.items()]
+
+
 @click.command()
 @click.option("--kills", "count", default=50, show_default=True, help="Processes to kill; 0: none of this.")
 @click.option(
@@ -342,11 +347,14 @@ def main(count: int, runs: int, tasks: tuple[str, ...], seed: int, as_json: bool
     \b
     Example: python benchmarks/faults.py --kills 50
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing of it shall go on
     machine = _measure.machine()
     with tempfile.TemporaryDirectory() as folder, postgres() as server:
         if count:
             swept = kills(Path(folder, "sweep.db"), tasks, count, random.Random(seed))
-            _measure.show("A sweep whose processes are killed", [swept], KILLS, machine, as_json)
+            rows = [swept] if as_json else _upright(swept)
+            columns = {"what": ("what", "{}"), "number": ("number", "{}")}
+            _measure.show("A sweep whose processes are killed", rows, columns, machine, as_json)
         if runs:
             written = [writers(str(Path(folder, "written.db")), 8, runs)]
             if server is None:

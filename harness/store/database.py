@@ -11,6 +11,7 @@ writer who is alone with it.
 
 import json
 import os
+import random
 import re
 import shlex
 import sqlite3
@@ -27,11 +28,11 @@ from harness.errors import UserError
 from harness.store.schema import REVISION, metadata
 
 DEFAULT = "results.db"
-BUSY_SECONDS = 30.0
+BUSY_SECONDS = 60.0
 """How long a transaction waits for another process that writes."""
 RETRY_SECONDS = (0.2, 1.0, 5.0, 15.0, 30.0)
 """The pauses before a transaction whose connection was lost is tried again; then it is given up."""
-_IDLE_SECONDS = 60
+_IDLE_SECONDS = 30
 """PostgreSQL ends a transaction whose process has stood still for so long: nobody can write before."""
 _WRITERS = 0x68_61_72_6E
 """PostgreSQL's advisory lock that is held while writing."""
@@ -75,6 +76,11 @@ class Database:
             sa.event.listen(engine, "connect", self._on_sqlite_connect)
         sa.event.listen(engine, "begin", self._on_begin)
         return engine
+
+    @property
+    def wait(self) -> float:
+        """Seconds to wait for another process that has it locked."""
+        return BUSY_SECONDS if self._wait is None else self._wait
 
     @property
     def _sqlite(self) -> bool:
@@ -151,8 +157,28 @@ class Database:
         connection.isolation_level = None  # the driver begins no transactions of its own: _on_begin does
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = EXTRA")  # what is committed outlives a loss of power too
-        seconds = BUSY_SECONDS if self._wait is None else self._wait
-        connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+        connection.execute(f"PRAGMA busy_timeout = {int(self.wait * 1000)}")
+
+    def _queue(self, connection: sa.Connection) -> None:
+        """Begin to write, once nobody else does.
+
+        SQLite itself would look ever more rarely, up to 100 ms apart: who comes late overtakes who waits, and
+        among many writers one may wait for ever.
+        """
+        run = connection.exec_driver_sql
+        until = time.monotonic() + self.wait
+        run("PRAGMA busy_timeout = 0")
+        begin = connection.connection.driver_connection.execute  # type: ignore[union-attr]
+        while True:
+            try:
+                begin("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > until:
+                    run("BEGIN IMMEDIATE")  # it fails as it should
+                    break
+            time.sleep(random.uniform(0.001, 0.01))
+        run(f"PRAGMA busy_timeout = {int(self.wait * 1000)}")
 
     def _on_begin(self, connection: sa.Connection) -> None:
         write, run = connection.get_execution_options().get("write"), connection.exec_driver_sql
@@ -162,13 +188,13 @@ class Database:
                 with suppress(OperationalError):  # someone reads a store that still has a log
                     run("PRAGMA journal_mode = DELETE")
                 run("PRAGMA cache_spill = OFF")  # readers go on until the commit, however much is written
-            run("BEGIN IMMEDIATE" if write else "BEGIN")
-            if not write:
+                self._queue(connection)
+            else:
+                run("BEGIN")
                 run("SELECT count(*) FROM sqlite_master")  # what is read is what is there now
         elif write:
-            seconds = BUSY_SECONDS if self._wait is None else self._wait
             run(
-                f"SELECT set_config('lock_timeout', '{int(seconds * 1000)}', true), "
+                f"SELECT set_config('lock_timeout', '{int(self.wait * 1000)}', true), "
                 f"set_config('idle_in_transaction_session_timeout', '{_IDLE_SECONDS}s', true)"
             )
             run(f"SELECT pg_advisory_xact_lock({_WRITERS})")

@@ -10,6 +10,12 @@ from typing import Any
 
 _OPTIONS = "-c listen_addresses= -c max_connections=200 -c log_min_messages=fatal"
 START_SECONDS = 60
+_WATCH = """
+while kill -0 "$1" 2>/dev/null && [ -d "$2" ]; do sleep 1; done
+[ -f "$2/data/postmaster.pid" ] && kill -QUIT "$(head -n 1 "$2/data/postmaster.pid")"
+rm -rf "$2"
+"""
+"""Ends a server whose owner was killed."""
 
 
 def binaries() -> Path | None:
@@ -40,6 +46,9 @@ class Server:
             self._as = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
             os.chown(self.folder, user.pw_uid, user.pw_gid)
         self._options = _OPTIONS + ("" if durable else " -c fsync=off")
+        subprocess.Popen(
+            ["sh", "-c", _WATCH, "sh", str(os.getpid()), str(self.folder)], start_new_session=True
+        )
         self._run("initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync")
         self.start()
 
