@@ -139,7 +139,8 @@ def test_json_is_a_line_for_each_cell_and_task(cli):
     for row in rows:
         assert list(row) == [
             "cell", "task", "protocol", "division", "hidden_size", "cell_parameters", "state_floats", "lr",
-            "repetitions", "runs", "failed", "seconds", "gap_auc", "horizon", "curve", "command", "reused",
+            "repetitions", "runs", "failed", "reported", "seconds", "gap_auc", "horizon", "curve", "command",
+            "reused",
         ]  # fmt: skip
         assert row["protocol"] == "quick@1[gaps=2/4,hidden_size=8,lr=0.01,updates=20]"
         assert (row["division"], row["hidden_size"], row["state_floats"]) == ("open", 8, 8)
