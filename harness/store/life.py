@@ -19,7 +19,7 @@ FAILURES = ("timed-out", "out-of-memory", "killed")
 
 def owner() -> str:
     """This process, from now on, as the owner of attempts: "host:pid:start:place"."""
-    return f"{socket.gethostname()}:{os.getpid()}:{time.time():.3f}:{_place()}"
+    return f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}:{_place()}"
 
 
 def outcome_of(attempt: Any, now: float) -> str | None:
