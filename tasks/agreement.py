@@ -170,7 +170,7 @@ class Agreement(Text):
     """
 
     name: ClassVar[str] = "nl-agreement"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     ability: ClassVar[str] = "hold the number of a subject while others go by"
     source: ClassVar[str] = "Linzen et al. 2016 (arXiv 1611.01368); Gulordava et al. 2018 (arXiv 1803.11138)"
 

@@ -91,7 +91,7 @@ class Birthplace(Text):
     """
 
     name: ClassVar[str] = "nl-birthplace"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     ability: ClassVar[str] = "bind what was told to the one it was told of"
     source: ClassVar[str] = "Olah 2015, Understanding LSTM Networks; countries and languages: Unicode CLDR"
 

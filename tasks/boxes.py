@@ -87,7 +87,7 @@ class Boxes(Text):
     """
 
     name: ClassVar[str] = "nl-boxes"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     ability: ClassVar[str] = "track a state through changes"
     source: ClassVar[str] = (
         "Kim & Schuster 2023, entity tracking (arXiv 2305.02363); Srivastava et al. 2022, tracking shuffled "

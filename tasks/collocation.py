@@ -92,7 +92,7 @@ class Clouds(Text):
     """
 
     name: ClassVar[str] = "nl-clouds"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     ability: ClassVar[str] = "complete a collocation"
     source: ClassVar[str] = "Olah 2015, Understanding LSTM Networks (the clouds are in the sky)"
     expected_failures: ClassVar[Mapping[str, str]] = {

@@ -71,7 +71,7 @@ class PassKey(Text):
     """
 
     name: ClassVar[str] = "nl-passkey"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     ability: ClassVar[str] = "hold several words in order, amid text"
     source: ClassVar[str] = "Mohtashami & Jaggi 2023 (arXiv 2305.16300)"
     expected_failures: ClassVar[Mapping[str, str]] = {

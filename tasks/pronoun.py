@@ -120,7 +120,7 @@ class Pronoun(Text):
     """
 
     name: ClassVar[str] = "nl-pronoun"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     ability: ClassVar[str] = "remember of whom what was told, and refer to them by it"
     source: ClassVar[str] = (
         "after the schemas of Rudinger et al. 2018 (arXiv 1804.09301); here the gender is told"

@@ -17,8 +17,10 @@ from harness.registry import ROOT
 
 TICK = 0.5
 """Seconds between two looks at a worker that says nothing."""
-OUTPUT = 4096
-"""Bytes that are kept of what a worker prints: the last ones."""
+KEPT, SHOWN = 1 << 14, 1 << 12
+"""Bytes that are kept of what a worker prints, the last ones; characters of them that are told."""
+_DEATH = "Fatal Python error"
+"""Begins what the interpreter prints when a signal ends it: where it was, innermost call first."""
 
 _MALLOC = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=2147483647"
 """Has glibc keep what is freed, in huge pages: giving pages back, to fault them in again at once, is slow."""
@@ -120,13 +122,13 @@ class Worker:
                 found.append(Message(kind, content))
                 if kind == "outcome":
                     self._read()
-                    return [*found[:-1], found[-1]._replace(output=self._tail())]
+                    return [*found[:-1], found[-1]._replace(output=told(self._printed))]
         except (EOFError, OSError):
             ended = True
         failure = self._death() if ended else self._excess()
         if failure is not None:
             outcome = pickle.dumps(Failed(*failure, 0, 0.0, {}))
-            found.append(Message("outcome", outcome, self._tail()))
+            found.append(Message("outcome", outcome, told(self._printed)))
         return found
 
     def _tell(self, message: tuple[Any, ...]) -> None:
@@ -174,19 +176,26 @@ class Worker:
             if not new:
                 self._close_output()
                 return
-            self._printed = (self._printed + new)[-OUTPUT:]
+            self._printed = (self._printed + new)[-KEPT:]
 
     def _close_output(self) -> None:
         if self.output is not None:
             os.close(self.output)
             self.output = None
 
-    def _tail(self) -> str:
-        """The end of what it printed, from the start of a line where it can be, fit for a terminal."""
-        text = self._printed.decode(errors="replace").replace("\r", "\n")
-        if len(self._printed) == OUTPUT:
-            text = text.partition("\n")[2] or text
-        return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text).strip("\n")
+
+def told(printed: bytes) -> str:
+    """The end of what a worker printed, from the start of a line where it can be, fit for a terminal. Where
+    the interpreter tells of a signal that ended it, how that begins.
+    """
+    text = printed.decode(errors="replace").replace("\r", "\n")
+    text = "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text).strip("\n")
+    _, death, where = text.rpartition(_DEATH)
+    if death:
+        return (death + where)[:SHOWN]
+    if len(text) > SHOWN:
+        text = text[-SHOWN:].partition("\n")[2] or text[-SHOWN:]
+    return text
 
 
 def receive(workers: Sequence[Worker], seconds: float) -> list[tuple[Worker, Message]]:

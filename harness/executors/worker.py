@@ -40,7 +40,7 @@ def main() -> None:
     """The life of a worker: until the driver closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     threading.Thread(target=_end_with_driver, args=[os.getppid()], daemon=True).start()
-    faulthandler.enable()  # where in a cell it was, if a signal ends it
+    faulthandler.enable(all_threads=False)  # where in a cell it was, if a signal ends it
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError):  # no Linux
         Path("/proc/self/oom_score_adj").write_text("500")  # rather this than its driver

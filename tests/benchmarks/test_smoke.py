@@ -143,10 +143,10 @@ def test_calibrate(tmp_path):
             return sorted((r["task"], int(r["gap"]), int(r["repetition"])) for r in csv.DictReader(lines))
 
     rows = run("calibrate.py", *tiny)
-    assert [row["task"] for row in rows] == ["gap-copy@1", "nl-birthplace@1"]
+    assert [row["task"] for row in rows] == ["gap-copy@1", "nl-birthplace@2"]
     assert all(-0.1 < row["low"]["rnn"] == row["high"]["rnn"] < 0.1 for row in rows)
     # Two updates teach nothing: once a gap is at chance, the larger ones are not trained for.
-    whole = [(task, 48, repetition) for task in ("gap-copy@1", "nl-birthplace@1") for repetition in (0, 1)]
+    whole = [(task, 48, repetition) for task in ("gap-copy@1", "nl-birthplace@2") for repetition in (0, 1)]
     assert measured() == whole
     path.write_text(path.read_text()[:-20])  # ended while it was writing
     some = run("calibrate.py", *tiny, "--summary")

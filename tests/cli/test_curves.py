@@ -41,8 +41,8 @@ class TestCommand:
             "gap-copy@1 · quick-mixed@1 · closed division",
             "gap-copy@1 · quick@1 · closed division",
             "gap-copy@1 · quick@1[updates=500] · closed division",
-            "nl-birthplace@1 · quick-mixed@1 · closed division",
-            "nl-birthplace@1 · quick@1 · closed division",
+            "nl-birthplace@2 · quick-mixed@1 · closed division",
+            "nl-birthplace@2 · quick@1 · closed division",
         ]
         assert "\x1b" not in out
 
@@ -80,7 +80,7 @@ class TestCommand:
         found = pd.read_csv(io.StringIO(out))
         assert set(found.pop("command")) == {
             f"harness run --cell gru --task {task} --protocol quick --repetitions 2"
-            for task in ("gap-copy@1", "nl-birthplace@1")
+            for task in ("gap-copy@1", "nl-birthplace@2")
         }
         pd.testing.assert_frame_equal(found, stats.curves(scores), check_dtype=False)
 

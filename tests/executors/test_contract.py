@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import UserError
 from harness.executors import Done, Failed, Trial, find_executor
-from harness.executors.process import OUTPUT
+from harness.executors.process import SHOWN
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_jobs_of_every_fate_one_after_another(executor, job, capfd):
     assert "segfaulting.py" in crashes["segfaulting"].output
     assert crashes["flooding"].output.endswith("number 99999")
     assert crashes["flooding"].output.startswith("a line that nobody reads, number ")
-    assert len(crashes["flooding"].output) <= OUTPUT
+    assert len(crashes["flooding"].output) <= SHOWN
     left = [int(line.split()[-1]) for line in crashes["forking"].output.splitlines()]
     assert len(left) == 2
     assert not any(Path(f"/proc/{pid}").exists() for pid in left)

@@ -7,7 +7,7 @@ from harness import board, stats
 from harness.protocol import QUICK, QUICK_MIXED
 from harness.store import Store
 
-TASKS = {"gap-copy@1": 0, "nl-birthplace@1": 12}
+TASKS = {"gap-copy@1": 0, "nl-birthplace@2": 12}
 SHORT = QUICK.vary(gaps=(2, 4, 8))
 """As `quick`, with fewer runs to record."""
 
@@ -121,7 +121,7 @@ class TestStatus:
         assert rows["cell"].tolist() == ["gru", "wonder"]
         assert rows["status"].tolist() == ["provisional", "incomplete"]
         row = rows.iloc[1]
-        assert row["missing"] == ["nl-birthplace@1"]
+        assert row["missing"] == ["nl-birthplace@2"]
         assert list(row["gap_auc"]) == ["gap-copy@1"]
         assert pd.isna(row["best_rank"])
         assert np.isnan(row["score"])
@@ -131,14 +131,14 @@ class TestStatus:
     def test_a_repetition_without_its_hardest_gap_does_not_count(self, store):
         record(store, "gru", range(5))
         record(store, "early", range(5), only=(2, 4, 8, 16, 32), tasks=["gap-copy@1"])
-        record(store, "early", range(5), tasks=["nl-birthplace@1"])
+        record(store, "early", range(5), tasks=["nl-birthplace@2"])
         rows = read(store).rows.set_index("cell")
         assert rows["status"].to_dict() == {"gru": "provisional", "early": "incomplete"}
         assert rows.loc["early", "missing"] == ["gap-copy@1"]
 
     def test_repetitions_count_when_every_task_has_them(self, store):
         record(store, "gru", range(10), SHORT, tasks=["gap-copy@1"])
-        record(store, "gru", range(6), SHORT, tasks=["nl-birthplace@1"])
+        record(store, "gru", range(6), SHORT, tasks=["nl-birthplace@2"])
         row = read(store, SHORT).rows.iloc[0]
         assert (row["status"], row["repetitions"]) == ("provisional", 6)
 
@@ -219,7 +219,7 @@ class TestPair:
         assert table["difference"].isna().tolist() == [False, True, True]
 
     def test_cells_that_share_nothing(self, store):
-        record(store, "gru", range(5), SHORT, tasks=["nl-birthplace@1"])
+        record(store, "gru", range(5), SHORT, tasks=["nl-birthplace@2"])
         record(store, "rnn", range(5), SHORT, tasks=["gap-copy@1"])
         table = read(store, SHORT).compare("gru", "rnn")
         assert table["repetitions"].tolist() == [0, 0, 0]

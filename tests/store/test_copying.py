@@ -17,7 +17,7 @@ from harness.store.schema import metadata
 @pytest.fixture
 def filled(store, make) -> Store:
     """A store with something of everything in it."""
-    one, other = make.request(), make.request(cell="gru", cell_name="gru", task="nl-birthplace@1", gap=None)
+    one, other = make.request(), make.request(cell="gru", cell_name="gru", task="nl-birthplace@2", gap=None)
     make.record(store, make.result(one), make.failed(make.request(repetition=1)))
     make.record(store, make.result(other, provenance={"π": [1, 0.1 + 0.2, None, True]}))
     store.retract(2, "the GPU was faulty")

@@ -110,7 +110,7 @@ def test_types_do_not_depend_on_what_is_there(store, make):
 
 
 def test_readers_choose(store, make):
-    one, other = make.request(), make.request(cell="gru", cell_name="gru", task="nl-birthplace@1")
+    one, other = make.request(), make.request(cell="gru", cell_name="gru", task="nl-birthplace@2")
     make.record(store, make.result(one))
     make.record(store, make.result(other))
     for read in (store.runs, store.scores):
@@ -230,7 +230,7 @@ def test_only_a_run_that_counts_can_be_retracted(store, make, run):
 
 
 def test_readers_see_the_newest_version_of_a_name(store, make):
-    old, new = make.request(cell="lstm"), make.request(cell_version="b2", task="nl-birthplace@1")
+    old, new = make.request(cell="lstm"), make.request(cell_version="b2", task="nl-birthplace@2")
     gru = make.request(cell="gru", cell_name="gru")
     for request in (old, replace(old, repetition=1), gru, new):
         make.record(store, make.result(request))

@@ -106,7 +106,7 @@ def fill(store: Store) -> None:
     for cell in cells:
         for protocol in (QUICK, QUICK_MIXED):
             record(store, cell, protocol=protocol)
-            record(store, cell, "nl-birthplace@1", protocol, chance=0.05, min_gap=12)
+            record(store, cell, "nl-birthplace@2", protocol, chance=0.05, min_gap=12)
 
 
 def fill_suite(store: Store, repetitions: Mapping[str, int], protocol: Protocol = QUICK_MIXED) -> None:
