@@ -51,7 +51,7 @@ NAME = 5
 
 RELATIVES = """snow snowed snowy snowdrop snowplough blizzard hailed icy frost frosty froze frozen heat heated
     heater cold chilly humid sunny warm harvest holiday bloomed blossom bud crocus daffodil tulip primrose
-    bluebell sunflower pumpkin lamb cuckoo leaf leaves buds withered hay skier skaters swimmers swimmer picnic"""
+    bluebell sunflower pumpkin cuckoo leaf leaves buds withered hay skier skaters swimmers swimmer picnic"""
 """Words of the filler that go with a season; it does without them, and without times and answers."""
 
 BETWEEN = (0, 3)
