@@ -1,31 +1,27 @@
 """Plan → train → evaluate → record: the whole way from a request to results in the store."""
 
-import inspect
-import math
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from harness.errors import UserError, unknown
-from harness.executors import EngineName, Executor, Failed, Job, Outcome, Trial, divide, find_executor
+from harness.executors import EngineName, Executor, Failed, Job, Trial, divide, find_executor
 from harness.forecast import Forecast, Work, forecast
 from harness.plan import Entry, Request, plan
 from harness.protocol import Protocol
-from harness.registry import ROOT, CellSpec, is_foreign
+from harness.record import cell_card, run_results, task_card
+from harness.registry import is_foreign
 from harness.sharing import Share
-from harness.stats import gap_auc
-from harness.store import Card, Point, RunRequest, RunResult, Score, Store
+from harness.store import RunRequest, Store
 from harness.task import Task
 
 if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
 
-    from harness.engine import Progress, Trained
+    from harness.engine import Progress
 
 ATTEMPTS = 3
 """A run that was killed, timed out or ran out of memory so often is tried again with `retry` only."""
@@ -379,94 +375,8 @@ def _train(
                 store.end(attempt, content.outcome, reason)
                 results.unfinished.append(f"{label}: {content.outcome}: {content.reason}")
             else:
-                made = _results(entry, job, share.requests(job), content)
+                made = run_results(entry, job, share.requests(job), content)
                 cards = [cell_card(entry.spec), task_card(entry.task)]
                 store.record(attempt, made, cards, (entry.protocol.id, entry.protocol.content()))
             share.progress.pop(attempt, None)
             report(Event(before + number, whole, label, "end"))
-
-
-def _results(entry: Entry, job: Job, requests: Sequence[RunRequest], outcome: Outcome) -> list[RunResult]:
-    from harness.engine import Trained
-
-    crash = outcome if isinstance(outcome, Failed) else None
-    if isinstance(outcome, Failed):
-        share = outcome.seconds / len(job.members)
-        trained = [Trained(updates=outcome.update - 1, seconds=share) for _ in job.members]
-    else:
-        trained = outcome.trained
-    members = dict(zip(job.members, trained, strict=True))
-    results = []
-    for request in requests:
-        member = members[request.repetition, request.lr]
-        scores = _scores(entry, request.gap, member)
-        test = [s for s in scores if s.split == "test"]
-        accuracy = [s.chance if s.n_correct is None else s.n_correct / s.n for s in test]
-        area = float(gap_auc([s.gap for s in test], accuracy, [s.chance for s in test]))
-        results.append(
-            RunResult(
-                request=request,
-                outcome="crashed" if crash else member.outcome,
-                outcome_update=crash.update if crash else member.diverged_at,
-                reason=crash.reason if crash else None,
-                cell_parameters=entry.cell_parameters,
-                state_floats=entry.state_floats,
-                updates=member.updates,
-                updates_to_solve=member.solved_at,
-                gap_auc=None if math.isnan(area) else area,
-                seconds=member.seconds,
-                provenance={**code(), **outcome.provenance},
-                scores=scores,
-                curve=[Point(*check) for check in member.checks],
-            )
-        )
-    return results
-
-
-def _scores(entry: Entry, gap: int | None, member: "Trained") -> list[Score]:
-    """The member's counts; none known where it failed."""
-    protocol, task = entry.protocol, entry.task
-    gaps = protocol.evaluated(task.min_gap) if gap is None else (gap,)
-    asked = {g: protocol.rows * len(task.batch("test", 0, g, 0, 1).queries) for g in gaps}
-    counts = {place: count.n_correct for place, count in member.counts.items()}
-    return [
-        Score(split, g, asked[g], counts.get((split, g)), task.chance(g), protocol.extrapolated(g))
-        for split in ("validation", "test")
-        for g in gaps
-    ]
-
-
-def cell_card(spec: CellSpec) -> Card:
-    """What a page shows of the cell."""
-    options = {**spec.options, **({"layers": spec.layers} if spec.layers != 1 else {})}
-    doc = inspect.getdoc(inspect.getmodule(spec.cls)) or inspect.getdoc(spec.cls) or ""
-    return Card("cell", spec.id, spec.file.version, spec.name, doc, spec.file.recorded, options)
-
-
-def task_card(task: Task) -> Card:
-    """What a page shows of the task."""
-    cls = type(task)
-    doc, source = inspect.getdoc(cls) or "", inspect.getsource(cls)
-    return Card("task", task.id, str(task.version), task.name, doc, source, task.options)
-
-
-@cache
-def code() -> dict[str, Any]:
-    """The version of this package: its release, and the commit where it runs from a checkout."""
-    try:
-        release = version("recurrent-harness")
-    except PackageNotFoundError:
-        release = "unknown"
-
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True
-            )
-        except (OSError, subprocess.CalledProcessError):
-            return None
-        return done.stdout.strip()
-
-    commit = git("rev-parse", "HEAD") if (ROOT / ".git").exists() else None
-    dirty = bool(git("status", "--porcelain", "--untracked-files=no")) if commit else False
-    return {"release": release, "commit": commit, "dirty": dirty}
