@@ -2,7 +2,8 @@
 
 The first line tells the format and how many lines follow. Then comes what runs refer to, each once:
 provenances, protocols, cards of cells and tasks; then a line for each run, in a fixed order, so that more
-results are more lines and change no other. Counts are exact; learning curves have four digits.
+results are more lines and change no other. Counts are exact; learning curves have four digits. The name of
+the host that trained stays behind.
 """
 
 import json
@@ -34,8 +35,9 @@ def write(store: Store, cells: Container[str] | None = None) -> Iterator[str]:
         result, request = record.result, record.result.request
         if cells is not None and request.cell not in cells:
             continue
-        provenance = {"provenance": digest(canonical(result.provenance))[:_SHORT]}
-        head.setdefault(_line(provenance), {**provenance, "content": dict(result.provenance)})
+        content = {name: value for name, value in result.provenance.items() if name != "host"}
+        provenance = {"provenance": digest(canonical(content))[:_SHORT]}
+        head.setdefault(_line(provenance), {**provenance, "content": content})
         head.setdefault(
             f"protocol {request.protocol}", {"protocol": request.protocol, "content": record.protocol}
         )

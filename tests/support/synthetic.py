@@ -40,6 +40,7 @@ def record(
     source: the cell's
     """
     name, version = cell.partition("[")[0], hashlib.sha256(source.encode()).hexdigest()[:12]
+    named, _, number = task.partition("@")
     reach = reach or REACH.get(name, 20.0)
     scored = protocol.evaluated(min_gap)
     for gap in (None,) if protocol.train == "mixed" else only or scored:
@@ -57,7 +58,7 @@ def record(
         claim = store.claim([result.request for result in results], owner="here:1:1")
         cards = [
             Card("cell", cell, version, name, f"{name}: a cell.", source, {}),
-            Card("task", task, "1", task.partition("@")[0], "A task.", "class Task: ...\n", {}),
+            Card("task", task, number.partition("[")[0], named, "A task.", "class Task: ...\n", {}),
         ]
         if claim:
             store.record(claim.attempt, results, cards, (protocol.id, protocol.content()))
@@ -95,7 +96,7 @@ def _result(
         reason=None, cell_parameters=7_920, state_floats=request.hidden_size, seconds=1.25,
         updates=312 if failed else protocol.updates, updates_to_solve=None,
         gap_auc=None if math.isnan(area) else area,
-        provenance={"device": "cpu", "torch": "2.11"},
+        provenance={"device": "cpu", "torch": "2.11", "host": "desk"},
         scores=scores, curve=[] if failed else curve,
     )  # fmt: skip
 
