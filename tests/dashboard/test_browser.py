@@ -133,7 +133,7 @@ class TestLooks:
         [
             ("", "Leaderboard", "table td .curve"),
             ("cell?cell=my-very-long-experimental-cell-name[forget_bias=1.5,layers=3]", "Cell", DRAWN),
-            ("task?task=nl-birthplace@1&gap=200", "Task", ".sample mark.cue"),
+            ("task?task=nl-birthplace@2&gap=200", "Task", ".sample mark.cue"),
             ("runs", "Runs", "[data-testid=stDataFrame]"),
             ("methods", "Methods", ".katex"),
         ],

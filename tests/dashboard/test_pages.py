@@ -43,7 +43,7 @@ def _filled(tmp_path_factory):
     for protocol in (QUICK, QUICK_MIXED):
         for cell in ("gru", "rnn", "lstm[layers=2]"):
             synthetic.record(store, cell, protocol=protocol)
-    synthetic.record(store, "gru", "nl-birthplace@1", chance=0.05, min_gap=12)
+    synthetic.record(store, "gru", "nl-birthplace@2", chance=0.05, min_gap=12)
     synthetic.record(store, "gru", protocol=VARIED, diverged=[(64, 0.01, 1)])
     return path
 
@@ -121,8 +121,8 @@ class TestGapCurves:
         app.multiselect(key="cell").set_value(["gru"]).run()
         assert address(app) == {"cell": ["gru"]}
         assert [cells for cells, _ in charts(app)] == [["gru"]] * 2
-        app.selectbox(key="task").set_value("nl-birthplace@1").run()
-        assert address(app) == {"cell": ["gru"], "task": ["nl-birthplace@1"]}
+        app.selectbox(key="task").set_value("nl-birthplace@2").run()
+        assert address(app) == {"cell": ["gru"], "task": ["nl-birthplace@2"]}
         app.selectbox(key="task").set_value("gap-copy@1").run()
         app.multiselect(key="cell").set_value(["gru", "rnn", "lstm[layers=2]"]).run()
         assert address(app) == {}
@@ -140,6 +140,12 @@ class TestGapCurves:
             f"There are no such results: {x}" for x in ("gap-cpy@1", "slow@1", "gur")
         ]
         assert [cells for cells, _ in charts(app)] == [["rnn"]] * 2
+
+    def test_a_name_without_its_version_is_that_of_what_is_there(self, filled):
+        app = visit(task="nl-birthplace", protocol="quick")
+        assert not app.warning
+        assert app.selectbox(key="task").value == "nl-birthplace@2"
+        assert headings(app) == ["quick@1"]
 
     def test_a_varied_protocol_is_apart_and_asked_for_by_its_id(self, filled):
         app = visit()
@@ -246,7 +252,7 @@ class TestCell:
             "Hidden size": "40", "Parameters": "7,920", "State (floats)": "40", "Tasks": "2",
             "Runs": "40", "Failed runs": "0", "Training (s)": "50",
         }  # fmt: skip
-        assert app.dataframe[0].value["task"].tolist() == ["gap-copy@1", "nl-birthplace@1"]
+        assert app.dataframe[0].value["task"].tolist() == ["gap-copy@1", "nl-birthplace@2"]
 
     def test_a_reference_is_called_so(self, store, monkeypatch):
         source = "class Cell:\n    reference = True\n"
@@ -290,7 +296,7 @@ class TestCell:
 
 class TestTask:
     def test_samples_are_those_of_the_task_with_their_roles_marked(self, filled):
-        app = visit("task", task="nl-birthplace@1", gap="20", sample="3")
+        app = visit("task", task="nl-birthplace@2", gap="20", sample="3")
         task = find_task("nl-birthplace")
         assert any(task.ability in text.value for text in app.markdown)
         samples = re.findall(r"<div class=sample>(.*?)</div>", html(app))
@@ -306,12 +312,12 @@ class TestTask:
 
     def test_what_it_has_to_fail_is_named_with_its_reason(self, filled):
         (check, why), *_ = find_task("nl-passkey").expected_failures.items()
-        (info,) = visit("task", task="nl-passkey@1").info[:1]
+        (info,) = visit("task", task="nl-passkey@2").info[:1]
         assert info.value.startswith("Expected to fail, of the checks of tasks: ")
         assert f"**{check}**, {drawn.words(why)}" in info.value
 
     def test_a_gap_out_of_reach_becomes_the_smallest(self, filled):
-        assert visit("task", task="nl-birthplace@1", gap="3").number_input(key="gap").value == 12
+        assert visit("task", task="nl-birthplace@2", gap="3").number_input(key="gap").value == 12
 
     def test_a_task_without_results_shows_the_command(self, filled):
         app = visit("task", task="gap-echo@1")
