@@ -29,16 +29,21 @@ _STAMP = b"tEXtpoints\0"
 
 
 def table(store: Store) -> Iterator[str]:
-    """The lines of the table: the cells in the order of the board with ranks, one row each."""
+    """The lines of the table: the cells in the order of the board with ranks, one row each; what a dash is."""
     mixed, fixed = (board.read(store, protocol.id) for protocol in (QUICK_MIXED, QUICK))
     beside = {row.cell: row for row in fixed.rows.itertuples()}
     yield f"| rank | cell | score, {QUICK_MIXED.id} | horizon | score, {QUICK.id} | horizon | state floats |"
     yield "|--:|---|--:|--:|--:|--:|--:|"
+    whole = True
     for row in mixed.rows.itertuples():
         other = beside.get(row.cell)
-        cells = [stats.rank_text(row)[0].replace("*", r"\*"), f"`{row.cell}`", *_reached(row, mixed)]
-        cells += ["–", "–"] if other is None else _reached(other, fixed)
+        reached = _reached(row, mixed) + (_reached(other, fixed) if other else ["–", "–"])
+        cells = [stats.rank_text(row)[0].replace("*", r"\*"), f"`{row.cell}`", *reached]
         yield f"| {' | '.join(cells)} | {row.state_floats:,} |"
+        whole = whole and "–" not in reached
+    if not whole:
+        yield ""
+        yield "A dash stands for what has not been measured on all tasks yet."
 
 
 def _reached(row, of: board.Board) -> list[str]:  # type: ignore[no-untyped-def]

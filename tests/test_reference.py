@@ -46,19 +46,23 @@ def test_the_table_and_the_picture_are_those_of_the_results(reference, shipped):
     assert reference.stamped(reference.PICTURE) == drawn, "python docs/reference.py draws it anew"
 
 
-def test_the_results_are_whole(shipped):
+def test_no_row_of_the_table_lacks_tasks_or_repetitions(shipped):
+    """Of one model for all gaps there are all cells; of one per gap as many as are measured so far."""
     mixed, fixed = (board.read(shipped, protocol.id).rows for protocol in (QUICK_MIXED, QUICK))
     cells = {"rnn", "lstm", "gru", "depth-gated", "clockwork", "lstm[layers=2]"}
-    assert set(mixed["cell"]) == set(fixed["cell"]) == cells
+    assert set(mixed["cell"]) == cells
     assert set(mixed["repetitions"]) == {5}
-    assert set(fixed["repetitions"]) == {2}
     assert all(len(areas) == len(suite()) for areas in mixed["gap_auc"])
+    whole = fixed[fixed["status"] != "incomplete"]
+    assert {"rnn", "lstm", "gru"} <= set(whole["cell"]) <= set(fixed["cell"]) <= cells
+    assert set(whole["repetitions"]) == {2}
+    assert all(len(areas) == len(suite()) for areas in whole["gap_auc"])
 
 
 def test_the_table_has_a_row_per_cell_with_what_the_boards_say(reference, small):
-    head, _, *rows = (
-        [cell.strip() for cell in line.strip("|").split("|")] for line in reference.table(small)
-    )
+    lines = list(reference.table(small))
+    assert lines[-1].startswith("A dash ")
+    head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines[:-2])
     shown = [
         dict(zip(["rank", "cell", "mixed", "far", "fixed", "near", "state"], row, strict=True))
         for row in rows
@@ -76,7 +80,7 @@ def test_it_takes_its_place_between_its_marks_and_nothing_else_changes(reference
     readme = f"before\n{begin}an old table\n{end}after\n"
     once = reference.written(readme, small)
     assert once.startswith(f"before\n{begin}\n| rank |")
-    assert once.endswith(f" |\n\n{end}after\n")
+    assert once.endswith(f"yet.\n\n{end}after\n")
     assert reference.written(once, small) == once
 
 
