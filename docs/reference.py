@@ -29,7 +29,7 @@ _STAMP = b"tEXtpoints\0"
 
 
 def table(store: Store) -> Iterator[str]:
-    """The lines of the table: the cells in the order of the board with ranks, one row each; what a dash is."""
+    """The lines of the table: the cells in the order of the board with ranks, a row each; what a dash is."""
     mixed, fixed = (board.read(store, protocol.id) for protocol in (QUICK_MIXED, QUICK))
     beside = {row.cell: row for row in fixed.rows.itertuples()}
     yield f"| rank | cell | score, {QUICK_MIXED.id} | horizon | score, {QUICK.id} | horizon | state floats |"
