@@ -103,7 +103,7 @@ def _columns(board: Board, references: Collection[str]) -> dict[str, tuple[str, 
         "score": (
             "Mean gap-AUC over the tasks, from chance, 0, to perfect, 1; and how sure it is",
             lambda row: (
-                f"{row.score:.3f} <small>[{row.low:.3f}, {row.high:.3f}]</small>"
+                f"{row.score:z.3f} <small>[{row.low:z.3f}, {row.high:z.3f}]</small>"
                 if row.score == row.score
                 else "–"
             ),
@@ -119,8 +119,8 @@ def _columns(board: Board, references: Collection[str]) -> dict[str, tuple[str, 
     }
     if board.rows["extrapolated"].notna().any():
         columns |= {
-            "trained": ("The score up to the largest trained gap", lambda row: _number(row.trained, ".3f")),
-            "beyond": ("The score beyond it", lambda row: _number(row.extrapolated, ".3f")),
+            "trained": ("The score up to the largest trained gap", lambda row: _number(row.trained, "z.3f")),
+            "beyond": ("The score beyond it", lambda row: _number(row.extrapolated, "z.3f")),
         }
     return columns | {
         "horizon": (
@@ -240,7 +240,7 @@ def _areas(board: Board, rows: pd.DataFrame) -> None:
 
     def area(task: str, value: float) -> str:
         share = round(100 * min(max(value, 0), 1))
-        return f'<span class=area style="--share: {share}%">{value:.2f}</span>'
+        return f'<span class=area style="--share: {share}%">{value:z.2f}</span>'
 
     st.subheader("Task by task")
     protocol = board.terms.protocol.id

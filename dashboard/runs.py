@@ -73,15 +73,15 @@ def _label(row: dict[str, Any]) -> str:
 
 
 def _last(ended: pd.DataFrame, now: pd.Timestamp) -> None:
-    """How the last attempts ended, those that did not finish apart, with what to do."""
-    failed = ended[ended["outcome"].isin(_ENDS)]
+    """How the last attempts ended, those of which something is left apart, with what to do."""
+    failed = ended[ended["outcome"].isin(_ENDS) & (ended["left"] > 0)]
     st.subheader("Unfinished")
     if failed.empty:
-        st.markdown("Every attempt that ended has finished.")
+        st.markdown("Nothing is left of any attempt that ended.")
     else:
         st.markdown(
-            f"Attempts that ended before they were done: {len(failed):,}. The same command tries their runs "
-            "again; after three failures, with `--retry`."
+            f"Attempts that ended before they were done: {len(failed):,}. The same command tries what is "
+            "left of them again; after three failures, with `--retry`."
         )
         _list(failed, now)
     st.subheader("Last finished")

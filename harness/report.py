@@ -133,7 +133,7 @@ def _table(made: board.Board) -> str:
         cells = [
             *stats.rank_text(row),
             row.cell,
-            f"{row.score:.3f} [{row.low:.3f}, {row.high:.3f}]",
+            f"{row.score:z.3f} [{row.low:z.3f}, {row.high:z.3f}]",
             stats.horizon_text(row.horizon_gap, row.horizon_censored, [made.terms.smallest]),
             f"{row.repetitions}",
             f"{row.cell_parameters:,}",

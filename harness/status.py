@@ -139,10 +139,11 @@ def running(attempts: "pd.DataFrame") -> list[dict[str, Any]]:
 
 
 def failures(attempts: "pd.DataFrame", runs: "pd.DataFrame") -> list[dict[str, Any]]:
-    """What failed, as plain data: runs that diverged or crashed, which is final, and attempts that ended
-    without runs, where they were the last at their population.
+    """What failed, as plain data: runs that diverged or crashed, which is final, and attempts of which
+    something is left, where they were the last at their population.
     """
-    last = attempts.drop_duplicates(["cell", "task", "protocol", "gap"], keep="last")
+    left = attempts[attempts["left"] > 0]
+    last = left.drop_duplicates(["cell", "task", "protocol", "gap"], keep="last")
     final = [
         {"kind": "run", **_population(row), "outcome": row.outcome, "reason": row.reason}
         | {"lr": row.lr, "repetition": row.repetition, "update": int(row.outcome_update)}

@@ -88,13 +88,14 @@ def test_what_runs_and_what_failed_are_plain_data():
     like = {
         "attempt": 1, "owner": "host:7:1", "cell": "gru", "task": "gap-copy@1", "protocol": "quick@1",
         "gap": 8.0, "started": now - timedelta(seconds=30), "heartbeat": now - timedelta(seconds=2),
-        "progress": 0.25, "outcome": None, "reason": None, "members": 4,
+        "progress": 0.25, "outcome": None, "reason": None, "members": 4, "left": 4,
     }  # fmt: skip
     attempts = pd.DataFrame(
         [
             {**like, "outcome": "killed", "reason": "signal 9"},
             {**like, "gap": float("nan"), "outcome": "timed-out", "reason": "after 60 s"},
             {**like, "gap": 16.0, "outcome": "interrupted"},
+            {**like, "gap": 32.0, "outcome": "killed", "left": 0},  # others made its runs
             like,
         ]
     )

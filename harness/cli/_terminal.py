@@ -168,9 +168,9 @@ def _print_numbers(
         name = [Text(part, style=colour(entry.cell)) for part in (letters[entry.cell], shown)]
         known = accuracy.loc[(entry.cell, entry.hidden_size)].dropna()
         values = [f"{known[gap]:.2f}" if gap in known else "–" for gap in gaps.index]
-        area = "–" if np.isnan(entry.gap_auc) else f"{entry.gap_auc:.2f}"
+        area = "–" if np.isnan(entry.gap_auc) else f"{entry.gap_auc:z.2f}"
         if wide:
-            area += f" [{entry.gap_auc_low:.2f}, {entry.gap_auc_high:.2f}]"
+            area += f" [{entry.gap_auc_low:z.2f}, {entry.gap_auc_high:z.2f}]"
         reached.add_row(
             *name, *values, area, horizon_text(entry.horizon_gap, entry.horizon_censored, known.index)
         )

@@ -127,7 +127,7 @@ def _columns(board: "Board") -> tuple[dict[str, Callable[[Any], Any]], dict[str,
 
     smallest = [board.terms.smallest]
     reached = {
-        "score": lambda row: f"{row.score:.3f} [{row.low:.3f}, {row.high:.3f}]",
+        "score": lambda row: f"{row.score:z.3f} [{row.low:z.3f}, {row.high:z.3f}]",
         "horizon": lambda row: horizon_text(row.horizon_gap, row.horizon_censored, smallest),
         "reps": lambda row: str(row.repetitions),
         "failed": lambda row: Text(str(row.failed), style="bold red" if row.failed else ""),
@@ -140,6 +140,9 @@ def _columns(board: "Board") -> tuple[dict[str, Callable[[Any], Any]], dict[str,
         "to solve": lambda row: f"{row.updates_to_solve:,.0f}" if row.updates_to_solve > 0 else "–",
     }
     if board.rows["extrapolated"].notna().any():
-        parts = {"trained": lambda row: f"{row.trained:.3f}", "beyond": lambda row: f"{row.extrapolated:.3f}"}
+        parts = {
+            "trained": lambda row: f"{row.trained:z.3f}",
+            "beyond": lambda row: f"{row.extrapolated:z.3f}",
+        }
         return reached, parts | took
     return reached, took

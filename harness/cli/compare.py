@@ -85,8 +85,8 @@ def _show(board: "Board", table: "pd.DataFrame", cells: tuple[str, str], command
         task = row.task if isinstance(row.task, str) else f"all of {board.terms.suite}"
         values = ["–"] * 3
         if row.repetitions:
-            values = [f"{row.first:.3f}", f"{row.second:.3f}"]
-            values.append(f"{row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}]")
+            values = [f"{row.first:z.3f}", f"{row.second:z.3f}"]
+            values.append(f"{row.difference:+z.3f} [{row.low:+z.3f}, {row.high:+z.3f}]")
         better = by.get(row.better, "" if row.repetitions < FEW else "not told apart")
         last = not isinstance(row.task, str)
         shown.add_row(task, *values, str(row.repetitions), better, style="bold" if last else "")

@@ -178,7 +178,8 @@ class Frames:
         return self.database.read(lambda connection: frame(connection, query))
 
     def attempts(self) -> "pd.DataFrame":
-        """A row per attempt, in the order they began, with its number of members.
+        """A row per attempt, in the order they began: how many members it has, and how many of these are
+        left, which is without a run, if it has not finished.
 
         The outcome of one that lives is None, that of one whose owner is gone `killed`.
         """
@@ -186,9 +187,19 @@ class Frames:
 
         members = sa.select(attempt_runs.c.attempt_id, sa.func.count().label("members"))
         counted = members.group_by(attempt_runs.c.attempt_id).subquery()
+        without = (
+            sa.select(attempt_runs.c.attempt_id, sa.func.count().label("left"))
+            .join_from(attempt_runs, attempts)
+            .outerjoin(runs, sa.and_(runs.c.key == attempt_runs.c.key, live))
+            .where(runs.c.id.is_(None), sa.func.coalesce(attempts.c.outcome, "") != "finished")
+            .group_by(attempt_runs.c.attempt_id)
+            .subquery()
+        )
+        left = sa.func.coalesce(without.c.left, 0).label("left")
         query = (
-            sa.select(attempts.c.id.label("attempt"), *list(attempts.c)[1:], counted.c.members)
-            .join(counted)
+            sa.select(attempts.c.id.label("attempt"), *list(attempts.c)[1:], counted.c.members, left)
+            .join_from(attempts, counted)
+            .outerjoin(without, without.c.attempt_id == attempts.c.id)
             .order_by(attempts.c.id)
         )
         found, now = self.database.read(lambda c: (frame(c, query), self.database.now(c)))

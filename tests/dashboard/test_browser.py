@@ -207,9 +207,10 @@ class TestUse:
         box.press("Enter")
         page.wait_for_url("**find=l**")
         page.close()
-        page = visit(browser, page.url)
+        page = visit(browser, page.url.replace("/?", "/leaderboard?"))  # it is found by its name, too
         names = page.locator("table").first.locator("td .name")
         names.first.wait_for()
+        assert not page.get_by_text("Page not found").count()
         assert [name.split()[-1] for name in names.all_inner_texts()] == [
             "lstm", "clockwork", "lstm[layers=2]",
             "my-very-long-experimental-cell-name[forget_bias=1.5,layers=3]",

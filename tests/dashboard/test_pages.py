@@ -1,6 +1,7 @@
 """The pages as Streamlit runs them, without a browser."""
 
 import doctest
+import hashlib
 import json
 import os
 import re
@@ -376,6 +377,15 @@ class TestRuns:
         assert failed[["cell", "gap", "outcome", "at update"]].values.tolist() == [
             ["gru", "64", "diverged", 312]
         ]
+
+    def test_what_others_have_made_since_is_not_unfinished(self, filled):
+        version = hashlib.sha256(synthetic.SOURCE.encode()).hexdigest()[:12]
+        request = replace(self.request(), cell="mgu", cell_name="mgu", cell_version=version)
+        filled.end(filled.claim([request], owner="there:1:1").attempt, "killed")
+        nothing = "Nothing is left of any attempt that ended."
+        assert nothing not in [text.value for text in visit("runs").markdown]
+        synthetic.record(filled, "mgu")
+        assert nothing in [text.value for text in visit("runs").markdown]
 
 
 class TestMethods:

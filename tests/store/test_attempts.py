@@ -79,6 +79,20 @@ def test_what_is_finished_or_attempted_by_another_cannot_be_claimed(store, make)
     assert list(store.attempts()["members"]) == [1, 1, 1]
 
 
+def test_what_is_left_of_an_attempt_is_what_nobody_has_made_since(store, make):
+    requests = [make.request(repetition=i) for i in range(3)]
+    store.end(begun(store, requests), "killed")
+    assert list(store.attempts()["left"]) == [3]
+    make.record(store, make.result(requests[0]))
+    begun(store, requests[1:2])
+    assert store.attempts()[["outcome", "members", "left"]].values.tolist() == [
+        ["killed", 3, 2],
+        ["finished", 1, 0],
+        [None, 1, 1],
+    ]
+    assert store.attempts()["left"].dtype == "int64"
+
+
 def test_who_claims_again_has_what_it_had(store, make):
     """Where it was not told that it got it."""
     requests = [make.request(repetition=i) for i in range(2)]
