@@ -182,7 +182,7 @@ def _chance(gaps: "pd.DataFrame", domain: list[float]) -> list[alt.Chart]:
     values = gaps["chance"].tolist()
     x = [domain[0], *gaps["gap"].clip(lower=0.5), domain[1]]
     y = [values[0], *values, values[-1]]
-    note = f"chance {values[0]:.3%}".rstrip("%0").rstrip(".") + " %" if len(set(values)) == 1 else "chance"
+    note = f"chance {100 * values[0]:.3g} %" if len(set(values)) == 1 else "chance"
     line = [{"x": a, "chance": b} for a, b in zip(x, y, strict=True)]
     return [
         alt.Chart(alt.Data(values=line))

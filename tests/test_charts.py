@@ -111,7 +111,7 @@ class TestPanel:
         assert notes == ["chance 12.5 %"]
 
     @pytest.mark.parametrize(
-        ("chance", "note"), [(0.5, "50"), (0.1, "10"), (0.0784, "7.84"), (1 / 3, "33.333")]
+        ("chance", "note"), [(0.5, "50"), (0.1, "10"), (0.0784, "7.84"), (1 / 3, "33.3")]
     )
     def test_the_number_of_chance(self, chance, note):
         drawn = layers(charts.panel(points(chance=chance)))
