@@ -71,6 +71,9 @@ def main() -> None:
     except UserError as error:
         click.echo(f"harness: {error}", err=True)
         status = 2
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        status = 2
     except click.ClickException as error:
         click.echo(f"harness: {error.format_message()}", err=True)
         status = 2

@@ -56,6 +56,13 @@ def test_importing_the_package_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("arguments", [[], ["db"]])
+def test_no_command_at_all_is_answered_by_the_help(arguments):
+    done = harness(*arguments)
+    assert done.returncode == 2
+    assert done.stderr == harness(*arguments, "--help").stdout
+
+
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_help_names_every_command(flag):
     done = harness(flag)
