@@ -95,7 +95,8 @@ def _random() -> np.random.Generator:
 
 
 def protocols(held: "pd.DataFrame", cells: Iterable[str] = ()) -> list[str]:
-    """The ids of the protocols under which a board can be made, the one with most results first.
+    """The ids of the protocols under which a board can be made, the one with most results first; of equals
+    the one with more that can be ranked.
 
     held: the store's entries
     cells: all of them are to have results under it
@@ -106,11 +107,14 @@ def protocols(held: "pd.DataFrame", cells: Iterable[str] = ()) -> list[str]:
     for cell in cells:
         held = held[held["protocol"].isin(held.loc[held["cell"] == cell, "protocol"])]
     names = [p.name for p in (STANDARD, STANDARD_MIXED, QUICK, QUICK_MIXED)]
-    order = {
-        protocol: (-number, "[" in protocol, names.index(protocol.partition("@")[0]), protocol)
-        for protocol, number in held["protocol"].value_counts().items()
-    }
-    return sorted(order, key=order.__getitem__)
+    many = held["protocol"].value_counts()
+    ranked = (held["repetitions"] >= stats.FEW).groupby(held["protocol"]).sum()
+
+    def place(protocol: str) -> tuple[Any, ...]:
+        name = names.index(protocol.partition("@")[0])
+        return -many[protocol], -ranked[protocol], "[" in protocol, name, protocol
+
+    return sorted(many.index, key=place)
 
 
 def read(store: Store, protocol: str, name: str = SUITE) -> Board:

@@ -228,12 +228,17 @@ class Frames:
         return None if content is None else dict(content)
 
     def entries(self) -> "pd.DataFrame":
-        """The distinct combinations of cell, task, protocol and division of which there are runs."""
+        """The distinct combinations of cell, task, protocol and division of which there are runs, each with
+        the number of its repetitions.
+        """
         kind = (runs.c[name] for name in ("cell_id", "task_id", "protocol_id", "division", "numerics"))
-        one_of_each = sa.select(sa.func.max(runs.c.id)).where(live).group_by(*kind)
-        columns = *NAMES, runs.c.division
-        query = visible().where(runs.c.id.in_(one_of_each)).with_only_columns(*columns)
-        query = query.order_by(*columns).distinct()
+        last = sa.select(
+            sa.func.max(runs.c.id).label("run"), (sa.func.max(runs.c.repetition) + 1).label("repetitions")
+        )
+        one_of_each = last.where(live).group_by(*kind).subquery()
+        columns = *NAMES, runs.c.division, one_of_each.c.repetitions
+        joined = visible().join(one_of_each, one_of_each.c.run == runs.c.id)
+        query: sa.Select[Any] = joined.with_only_columns(*columns).order_by(*columns).distinct()
         return self.database.read(lambda connection: frame(connection, query))
 
     def _of(self, keys: Iterable[str] | None) -> sa.ColumnElement[bool] | None:

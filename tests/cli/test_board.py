@@ -142,6 +142,16 @@ class TestBoard:
             ("gru", "incomplete" if len(TASKS) > 1 else "unranked")
         ]
 
+    def test_of_two_with_as_many_results_the_one_comes_first_that_has_ranks(self, harness, tmp_path):
+        path = str(tmp_path / "results.db")
+        for protocol, repetitions in ((QUICK, 2), (QUICK_MIXED, 5)):
+            synthetic.record(Store.open(path), "gru", protocol=protocol, repetitions=range(repetitions))
+        assert {row["protocol"] for row in objects(harness("board", "--db", path, "--json")[1])} == {
+            QUICK_MIXED.id
+        }
+        synthetic.record(Store.open(path), "rnn", protocol=QUICK)
+        assert {row["protocol"] for row in objects(harness("board", "--db", path, "--json")[1])} == {QUICK.id}
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [

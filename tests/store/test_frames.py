@@ -59,10 +59,10 @@ def test_cards_and_entries(store, make):
     assert store.card("cell", "lstm[layers=2]") == cell
     assert store.card("task", "gap-copy@1") == task
     assert store.card("task", "lstm[layers=2]") is None
-    entries = store.entries()[["cell", "task", "protocol", "division"]]
+    entries = store.entries()[["cell", "task", "protocol", "division", "repetitions"]]
     assert [*entries.itertuples(index=False, name=None)] == [
-        ("lstm[layers=2]", "gap-copy@1", "quick-mixed@1", "closed"),
-        ("lstm[layers=2]", "gap-copy@1", "quick@1", "closed"),
+        ("lstm[layers=2]", "gap-copy@1", "quick-mixed@1", "closed", 1),
+        ("lstm[layers=2]", "gap-copy@1", "quick@1", "closed", 2),
     ]
 
 
