@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from harness.registry import ROOT, find_cell
+from harness.registry import ROOT, find_cell, suite
 
 TINY = ["--engine", "eager", "--updates", "1", "--rounds", "1"]
 
@@ -154,6 +154,15 @@ def test_calibrate(tmp_path):
     assert len(measured()) == 3
     run("calibrate.py", *tiny)
     assert measured() == whole
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru"])
+def test_half_of_the_suite_is_neither_solved_nor_out_of_reach(cell):
+    """By what was measured so far under `standard`, whatever the rest will be."""
+    rows = run("calibrate.py", "--summary")
+    assert len(rows) == len(suite())
+    telling = [row for row in rows if row["low"][cell] >= 0.05 and row["high"][cell] <= 0.95]
+    assert len(telling) >= len(rows) / 2
 
 
 @pytest.mark.slow
